@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+# add_unit_test(NAME SOURCES ... LIBRARIES ... [LABELS ...] [TIMEOUT S])
+#   One GoogleTest binary, one CTest per binary. The default label is `unit`.
+# add_mpi_test(NAME RANKS 1 2 ... SOURCES ... LIBRARIES ... [LABELS ...] [TIMEOUT S])
+#   One GoogleTest binary with tests/support/mpi_main.cpp, one CTest per rank count. The count is passed as --ranks=N and
+#   the binary fails if the world has another size. The default label is `mpi`. A watchdog inside ends a hanging test
+#   before CTest's own TIMEOUT does.
+function(add_unit_test name)
+  cmake_parse_arguments(T "" "TIMEOUT" "SOURCES;LIBRARIES;LABELS" ${ARGN})
+  if(NOT T_LABELS)
+    set(T_LABELS unit)
+  endif()
+  if(NOT T_TIMEOUT)
+    set(T_TIMEOUT 120)
+  endif()
+  add_executable(${name} ${T_SOURCES})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  target_link_libraries(${name} PRIVATE msn_test_support ${T_LIBRARIES} GTest::gtest_main)
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES LABELS "${T_LABELS}" TIMEOUT ${T_TIMEOUT} ENVIRONMENT "OMP_NUM_THREADS=1")
+endfunction()
+
+# mpi_command(VARIABLE RANKS COMMAND...): the command line that starts COMMAND on RANKS ranks, more than cores allowed.
+function(mpi_command out ranks)
+  set(${out} ${MPIEXEC_EXECUTABLE} --oversubscribe ${MPIEXEC_NUMPROC_FLAG} ${ranks} ${MPIEXEC_PREFLAGS} ${ARGN}
+      ${MPIEXEC_POSTFLAGS} PARENT_SCOPE)
+endfunction()
+
+# mpi_environment(VARIABLE): what CTest sets for a test that starts mpirun; root containers need the last two.
+set(MSN_MPI_TEST_ENVIRONMENT OMP_NUM_THREADS=1 OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+    OMPI_MCA_mpi_yield_when_idle=1)
+
+function(add_mpi_test name)
+  cmake_parse_arguments(T "" "TIMEOUT" "RANKS;SOURCES;LIBRARIES;LABELS" ${ARGN})
+  if(NOT T_LABELS)
+    set(T_LABELS mpi)
+  endif()
+  if(NOT T_TIMEOUT)
+    set(T_TIMEOUT 120)
+  endif()
+  add_executable(${name} ${T_SOURCES} ${CMAKE_SOURCE_DIR}/tests/support/mpi_main.cpp)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  target_link_libraries(${name} PRIVATE msn_test_support msn_comm ${T_LIBRARIES} GTest::gtest)
+  foreach(ranks IN LISTS T_RANKS)
+    mpi_command(command ${ranks} $<TARGET_FILE:${name}> --ranks=${ranks})
+    add_test(NAME ${name}_${ranks} COMMAND ${command})
+    set_tests_properties(${name}_${ranks} PROPERTIES LABELS "${T_LABELS}" TIMEOUT ${T_TIMEOUT} PROCESSORS ${ranks}
+                         ENVIRONMENT "${MSN_MPI_TEST_ENVIRONMENT}")
+  endforeach()
+endfunction()

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+# One table of what was found, printed at configure time and compiled into `msn --version`.
+execute_process(COMMAND git -C ${CMAKE_SOURCE_DIR} describe --always --dirty --abbrev=10
+                OUTPUT_VARIABLE MSN_COMMIT OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+if(NOT MSN_COMMIT)
+  set(MSN_COMMIT "unknown")
+endif()
+execute_process(COMMAND ${MPIEXEC_EXECUTABLE} --version OUTPUT_VARIABLE _mpi ERROR_QUIET)
+string(REGEX MATCH "[^\n]*" _mpi "${_mpi}")
+
+set(_rows
+  "msn|${PROJECT_VERSION} (${MSN_COMMIT}), ${CMAKE_BUILD_TYPE}"
+  "compiler|${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION}"
+  "MPI|${_mpi}"
+  "HDF5|${HDF5_VERSION}"
+  "Kokkos|${Kokkos_VERSION} (${Kokkos_DEVICES})"
+  "OpenMP|${OpenMP_CXX_VERSION}"
+  "libjpeg|${JPEG_VERSION}"
+  "libpng|${PNG_VERSION_STRING}")
+if(MSN_TORCH)
+  list(APPEND _rows
+    "LibTorch|${LibTorch_VERSION} (${LibTorch_CPU_LIBRARY})"
+    "LibTorch CUDA|${LibTorch_HAS_CUDA}"
+    "C++11 string ABI|${LibTorch_CXX11_ABI}"
+    "OpenMP runtime|${LibTorch_OPENMP}")
+endif()
+set(MSN_BUILD_TABLE "")
+message(STATUS "Found:")
+foreach(_row IN LISTS _rows)
+  string(REPLACE "|" ";" _cells "${_row}")
+  list(GET _cells 0 _name)
+  list(GET _cells 1 _value)
+  string(LENGTH "${_name}" _length)
+  math(EXPR _pad "18 - ${_length}")
+  string(REPEAT " " ${_pad} _spaces)
+  message(STATUS "  ${_name}${_spaces}${_value}")
+  string(APPEND MSN_BUILD_TABLE "${_name}${_spaces}${_value}\\n")
+endforeach()

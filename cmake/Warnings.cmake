@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: Apache-2.0
+# msn_options: the flags that every target of ours takes.
+add_library(msn_options INTERFACE)
+target_include_directories(msn_options INTERFACE ${CMAKE_SOURCE_DIR}/src)
+# Contraction to fused multiply-add changes bits between compilers and instruction sets; the views and the optimiser
+# promise bits.
+target_compile_options(msn_options INTERFACE -Wall -Wextra -Wpedantic -ffp-contract=off)
+if(MSN_WERROR)
+  target_compile_options(msn_options INTERFACE -Werror)
+endif()
+if(MSN_SANITIZE)
+  target_compile_options(msn_options INTERFACE -fsanitize=${MSN_SANITIZE} -fno-omit-frame-pointer
+                                               -fno-sanitize-recover=all)
+  target_link_options(msn_options INTERFACE -fsanitize=${MSN_SANITIZE})
+endif()

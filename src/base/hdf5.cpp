@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/hdf5.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <functional>
+#include <type_traits>
+#include <utility>
+
+#include "base/error.hpp"
+
+namespace msn::h5 {
+
+std::recursive_mutex& lock() {
+  static std::recursive_mutex mutex;
+  return mutex;
+}
+
+namespace {
+
+using Lock = std::lock_guard<std::recursive_mutex>;
+
+/// The innermost message of HDF5's error stack, which otherwise prints itself to standard error.
+std::string stack_text() {
+  std::string text;
+  const auto visit = [](unsigned, const H5E_error2_t* entry, void* out) -> herr_t {
+    auto& into = *static_cast<std::string*>(out);
+    if (into.empty() && entry->desc != nullptr) into = entry->desc;
+    return 0;
+  };
+  H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, visit, &text);
+  H5Eclear2(H5E_DEFAULT);
+  return text.empty() ? "HDF5 failed" : text;
+}
+
+[[noreturn]] void fail(const std::string& what, const std::filesystem::path& file, const std::string& object,
+                       const std::string& remedy = {}) {
+  const std::string detail = stack_text();
+  throw data_error(what + " [" + detail + "]", file.string() + (object.empty() ? "" : ":" + object), remedy);
+}
+
+/// A handle of any kind with its closing function.
+class Handle {
+ public:
+  Handle(hid_t id, herr_t (*close)(hid_t)) : id_(id), close_(close) {}
+  ~Handle() {
+    if (id_ >= 0) close_(id_);
+  }
+  Handle(const Handle&) = delete;
+  Handle& operator=(const Handle&) = delete;
+  hid_t get() const { return id_; }
+  bool ok() const { return id_ >= 0; }
+
+ private:
+  hid_t id_;
+  herr_t (*close_)(hid_t);
+};
+
+Handle open_dataset(hid_t file, const std::filesystem::path& path, const std::string& name) {
+  const hid_t id = H5Dopen2(file, name.c_str(), H5P_DEFAULT);
+  if (id < 0) fail("no such dataset", path, name);
+  return {id, H5Dclose};
+}
+
+Handle open_object(hid_t file, const std::filesystem::path& path, const std::string& name) {
+  const hid_t id = H5Oopen(file, name.c_str(), H5P_DEFAULT);
+  if (id < 0) fail("no such object", path, name);
+  return {id, H5Oclose};
+}
+
+}  // namespace
+
+template <>
+hid_t native_type<float>() { return H5T_NATIVE_FLOAT; }
+template <>
+hid_t native_type<double>() { return H5T_NATIVE_DOUBLE; }
+template <>
+hid_t native_type<std::uint8_t>() { return H5T_NATIVE_UINT8; }
+template <>
+hid_t native_type<std::uint16_t>() { return H5T_NATIVE_UINT16; }
+template <>
+hid_t native_type<std::int32_t>() { return H5T_NATIVE_INT32; }
+template <>
+hid_t native_type<std::uint32_t>() { return H5T_NATIVE_UINT32; }
+template <>
+hid_t native_type<std::int64_t>() { return H5T_NATIVE_INT64; }
+template <>
+hid_t native_type<std::uint64_t>() { return H5T_NATIVE_UINT64; }
+
+File::File(const std::filesystem::path& path, Mode mode) : path_(path) {
+  const Lock guard(lock());
+  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+  const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
+  // The newest format would lock old h5py out; 1.8 knows contiguous datasets without time stamps.
+  H5Pset_libver_bounds(access.get(), H5F_LIBVER_EARLIEST, H5F_LIBVER_V18);
+  H5Pset_fclose_degree(access.get(), H5F_CLOSE_STRONG);
+  if (mode == Mode::create) {
+    const Handle creation(H5Pcreate(H5P_FILE_CREATE), H5Pclose);
+    H5Pset_obj_track_times(creation.get(), false);
+    id_ = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, creation.get(), access.get());
+    if (id_ < 0) fail("cannot create the HDF5 file", path, "", "check that the folder exists and is writable");
+  } else {
+    id_ = H5Fopen(path.c_str(), mode == Mode::edit ? H5F_ACC_RDWR : H5F_ACC_RDONLY, access.get());
+    if (id_ < 0) fail("cannot open as an HDF5 file", path, "", "it is missing, truncated or damaged");
+  }
+}
+
+File::~File() {
+  if (id_ < 0) return;
+  const Lock guard(lock());
+  H5Fclose(id_);
+}
+
+File::File(File&& other) noexcept
+    : id_(std::exchange(other.id_, H5I_INVALID_HID)), path_(std::move(other.path_)) {}
+
+File& File::operator=(File&& other) noexcept {
+  std::swap(id_, other.id_);
+  std::swap(path_, other.path_);
+  return *this;
+}
+
+void File::close() {
+  if (id_ < 0) return;
+  const Lock guard(lock());
+  const herr_t closed = H5Fclose(std::exchange(id_, H5I_INVALID_HID));
+  if (closed < 0) fail("cannot close the HDF5 file", path_, "", "the disk may be full");
+}
+
+void File::flush() {
+  const Lock guard(lock());
+  if (H5Fflush(id_, H5F_SCOPE_GLOBAL) < 0) fail("cannot write the HDF5 file", path_, "", "the disk may be full");
+}
+
+bool File::exists(const std::string& name) const {
+  const Lock guard(lock());
+  // H5Lexists wants every parent to exist too.
+  for (std::size_t slash = name.find('/', 1); slash != std::string::npos; slash = name.find('/', slash + 1)) {
+    if (H5Lexists(id_, name.substr(0, slash).c_str(), H5P_DEFAULT) <= 0) return false;
+  }
+  return H5Lexists(id_, name.c_str(), H5P_DEFAULT) > 0;
+}
+
+std::vector<std::string> File::list(const std::string& group) const {
+  const Lock guard(lock());
+  std::vector<std::string> names;
+  const auto visit = [](hid_t, const char* name, const H5L_info_t*, void* out) -> herr_t {
+    static_cast<std::vector<std::string>*>(out)->emplace_back(name);
+    return 0;
+  };
+  const Handle opened(H5Gopen2(id_, group.c_str(), H5P_DEFAULT), H5Gclose);
+  if (!opened.ok()) fail("no such group", path_, group);
+  if (H5Literate(opened.get(), H5_INDEX_NAME, H5_ITER_INC, nullptr, visit, &names) < 0) {
+    fail("cannot list the group", path_, group);
+  }
+  return names;
+}
+
+DatasetFacts File::facts(const std::string& dataset) const {
+  const Lock guard(lock());
+  const Handle set = open_dataset(id_, path_, dataset);
+  const Handle space(H5Dget_space(set.get()), H5Sclose);
+  const Handle type(H5Dget_type(set.get()), H5Tclose);
+  const Handle plan(H5Dget_create_plist(set.get()), H5Pclose);
+  if (!space.ok() || !type.ok() || !plan.ok()) fail("cannot examine the dataset", path_, dataset);
+  DatasetFacts facts;
+  const int rank = H5Sget_simple_extent_ndims(space.get());
+  facts.shape.resize(static_cast<std::size_t>(std::max(rank, 0)));
+  std::vector<hsize_t> dims(facts.shape.size());
+  if (rank > 0) H5Sget_simple_extent_dims(space.get(), dims.data(), nullptr);
+  for (std::size_t i = 0; i < dims.size(); ++i) {
+    facts.shape[i] = dims[i];
+    facts.elements *= dims[i];
+  }
+  facts.element_size = H5Tget_size(type.get());
+  facts.is_float = H5Tget_class(type.get()) == H5T_FLOAT;
+  facts.is_contiguous = H5Pget_layout(plan.get()) == H5D_CONTIGUOUS && H5Pget_external_count(plan.get()) == 0;
+  if (facts.is_contiguous) {
+    const haddr_t offset = H5Dget_offset(set.get());
+    facts.file_offset = offset == HADDR_UNDEF ? 0 : offset;
+  }
+  return facts;
+}
+
+template <class T>
+std::vector<T> File::read(const std::string& dataset) const {
+  const Lock guard(lock());
+  const Handle set = open_dataset(id_, path_, dataset);
+  const Handle plan(H5Dget_create_plist(set.get()), H5Pclose);
+  const H5D_layout_t layout = H5Pget_layout(plan.get());
+  if (layout == H5D_VIRTUAL || H5Pget_external_count(plan.get()) > 0 || H5Pget_nfilters(plan.get()) > 0) {
+    throw data_error("refusing a dataset with external, virtual or filtered storage", path_.string() + ":" + dataset);
+  }
+  const Handle space(H5Dget_space(set.get()), H5Sclose);
+  const hssize_t points = H5Sget_simple_extent_npoints(space.get());
+  if (points < 0) fail("cannot examine the dataset", path_, dataset);
+  // A header may claim any size; the file must be able to hold it before memory is taken for it.
+  const Handle type(H5Dget_type(set.get()), H5Tclose);
+  const std::uintmax_t file_size = std::filesystem::file_size(path_);
+  if (static_cast<std::uintmax_t>(points) > file_size / std::max<std::size_t>(1, H5Tget_size(type.get()))) {
+    throw data_error("the dataset claims more data than the file holds", path_.string() + ":" + dataset,
+                     "the file is truncated or damaged");
+  }
+  std::vector<T> values(static_cast<std::size_t>(points));
+  if (points > 0 && H5Dread(set.get(), native_type<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) < 0) {
+    fail("cannot read the dataset", path_, dataset);
+  }
+  return values;
+}
+
+std::vector<std::string> File::read_strings(const std::string& dataset) const {
+  const Lock guard(lock());
+  const Handle set = open_dataset(id_, path_, dataset);
+  const Handle type(H5Dget_type(set.get()), H5Tclose);
+  const Handle space(H5Dget_space(set.get()), H5Sclose);
+  const auto count = static_cast<std::size_t>(std::max<hssize_t>(0, H5Sget_simple_extent_npoints(space.get())));
+  if (H5Tget_class(type.get()) != H5T_STRING) fail("not a dataset of strings", path_, dataset);
+  std::vector<std::string> out;
+  out.reserve(count);
+  if (count == 0) return out;
+  if (H5Tis_variable_str(type.get()) > 0) {
+    std::vector<char*> raw(count, nullptr);
+    const Handle memory(H5Tcopy(type.get()), H5Tclose);
+    if (H5Dread(set.get(), memory.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, raw.data()) < 0) {
+      fail("cannot read the dataset", path_, dataset);
+    }
+    for (const char* text : raw) out.emplace_back(text == nullptr ? "" : text);
+    H5Dvlen_reclaim(memory.get(), space.get(), H5P_DEFAULT, raw.data());
+    return out;
+  }
+  const std::size_t width = H5Tget_size(type.get());
+  std::vector<char> raw(count * width);
+  if (H5Dread(set.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, raw.data()) < 0) {
+    fail("cannot read the dataset", path_, dataset);
+  }
+  for (std::size_t i = 0; i < count; ++i) out.emplace_back(raw.data() + i * width, strnlen(raw.data() + i * width, width));
+  return out;
+}
+
+std::uint64_t File::create(const std::string& dataset, hid_t type, const std::vector<std::uint64_t>& shape) {
+  const Lock guard(lock());
+  const std::vector<hsize_t> dims(shape.begin(), shape.end());
+  const Handle space(dims.empty() ? H5Screate(H5S_SCALAR)
+                                  : H5Screate_simple(static_cast<int>(dims.size()), dims.data(), nullptr),
+                     H5Sclose);
+  const Handle links(H5Pcreate(H5P_LINK_CREATE), H5Pclose);
+  H5Pset_create_intermediate_group(links.get(), 1);
+  const Handle plan(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
+  H5Pset_layout(plan.get(), H5D_CONTIGUOUS);
+  H5Pset_alloc_time(plan.get(), H5D_ALLOC_TIME_EARLY);
+  H5Pset_fill_time(plan.get(), H5D_FILL_TIME_NEVER);
+  H5Pset_obj_track_times(plan.get(), false);
+  const Handle set(H5Dcreate2(id_, dataset.c_str(), type, space.get(), links.get(), plan.get(), H5P_DEFAULT), H5Dclose);
+  if (!set.ok()) fail("cannot create the dataset", path_, dataset, "the disk may be full");
+  const haddr_t offset = H5Dget_offset(set.get());
+  return offset == HADDR_UNDEF ? 0 : offset;
+}
+
+template <class T>
+void File::write(const std::string& dataset, std::span<const T> values, const std::vector<std::uint64_t>& shape) {
+  const Lock guard(lock());
+  create(dataset, native_type<T>(), shape);
+  const Handle set = open_dataset(id_, path_, dataset);
+  if (!values.empty() && H5Dwrite(set.get(), native_type<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) < 0) {
+    fail("cannot write the dataset", path_, dataset, "the disk may be full");
+  }
+}
+
+void File::write_strings(const std::string& dataset, const std::vector<std::string>& values) {
+  const Lock guard(lock());
+  std::size_t width = 1;
+  for (const auto& value : values) width = std::max(width, value.size());
+  std::vector<char> raw(std::max<std::size_t>(1, values.size() * width), '\0');
+  for (std::size_t i = 0; i < values.size(); ++i) std::memcpy(raw.data() + i * width, values[i].data(), values[i].size());
+  const Handle type(H5Tcopy(H5T_C_S1), H5Tclose);
+  H5Tset_size(type.get(), width);
+  H5Tset_cset(type.get(), H5T_CSET_UTF8);
+  H5Tset_strpad(type.get(), H5T_STR_NULLPAD);
+  create(dataset, type.get(), {values.size()});
+  const Handle set = open_dataset(id_, path_, dataset);
+  if (!values.empty() && H5Dwrite(set.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, raw.data()) < 0) {
+    fail("cannot write the dataset", path_, dataset, "the disk may be full");
+  }
+}
+
+bool File::has_attribute(const std::string& object, const std::string& name) const {
+  const Lock guard(lock());
+  const Handle owner = open_object(id_, path_, object);
+  return H5Aexists(owner.get(), name.c_str()) > 0;
+}
+
+namespace {
+
+template <class T>
+T read_attribute(hid_t file, const std::filesystem::path& path, const std::string& object, const std::string& name) {
+  const Lock guard(lock());
+  const Handle owner = open_object(file, path, object);
+  const Handle attribute(H5Aopen(owner.get(), name.c_str(), H5P_DEFAULT), H5Aclose);
+  if (!attribute.ok()) fail("no such attribute", path, object + "@" + name);
+  const Handle space(H5Aget_space(attribute.get()), H5Sclose);
+  if (H5Sget_simple_extent_npoints(space.get()) != 1) fail("not a single value", path, object + "@" + name);
+  T value{};
+  if (H5Aread(attribute.get(), native_type<T>(), &value) < 0) fail("cannot read the attribute", path, object + "@" + name);
+  return value;
+}
+
+void write_attribute(hid_t file, const std::filesystem::path& path, const std::string& object, const std::string& name,
+                     hid_t type, const void* value) {
+  const Lock guard(lock());
+  const Handle owner = open_object(file, path, object);
+  const Handle space(H5Screate(H5S_SCALAR), H5Sclose);
+  if (H5Aexists(owner.get(), name.c_str()) > 0) H5Adelete(owner.get(), name.c_str());
+  const Handle attribute(H5Acreate2(owner.get(), name.c_str(), type, space.get(), H5P_DEFAULT, H5P_DEFAULT), H5Aclose);
+  if (!attribute.ok() || H5Awrite(attribute.get(), type, value) < 0) {
+    fail("cannot write the attribute", path, object + "@" + name, "the disk may be full");
+  }
+}
+
+}  // namespace
+
+std::int64_t File::int_attribute(const std::string& object, const std::string& name) const {
+  return read_attribute<std::int64_t>(id_, path_, object, name);
+}
+
+double File::real_attribute(const std::string& object, const std::string& name) const {
+  return read_attribute<double>(id_, path_, object, name);
+}
+
+std::string File::text_attribute(const std::string& object, const std::string& name) const {
+  const Lock guard(lock());
+  const Handle owner = open_object(id_, path_, object);
+  const Handle attribute(H5Aopen(owner.get(), name.c_str(), H5P_DEFAULT), H5Aclose);
+  if (!attribute.ok()) fail("no such attribute", path_, object + "@" + name);
+  const Handle type(H5Aget_type(attribute.get()), H5Tclose);
+  if (H5Tget_class(type.get()) != H5T_STRING) fail("not a text", path_, object + "@" + name);
+  if (H5Tis_variable_str(type.get()) > 0) {
+    char* raw = nullptr;
+    if (H5Aread(attribute.get(), type.get(), &raw) < 0) fail("cannot read the attribute", path_, object + "@" + name);
+    std::string text = raw == nullptr ? "" : raw;
+    H5free_memory(raw);
+    return text;
+  }
+  std::string text(H5Tget_size(type.get()), '\0');
+  if (H5Aread(attribute.get(), type.get(), text.data()) < 0) {
+    fail("cannot read the attribute", path_, object + "@" + name);
+  }
+  text.resize(strnlen(text.data(), text.size()));
+  return text;
+}
+
+void File::set_int_attribute(const std::string& object, const std::string& name, std::int64_t value) {
+  write_attribute(id_, path_, object, name, H5T_NATIVE_INT64, &value);
+}
+
+void File::set_text_attribute(const std::string& object, const std::string& name, const std::string& value) {
+  const Lock guard(lock());
+  const Handle type(H5Tcopy(H5T_C_S1), H5Tclose);
+  H5Tset_size(type.get(), std::max<std::size_t>(1, value.size()));
+  H5Tset_cset(type.get(), H5T_CSET_UTF8);
+  write_attribute(id_, path_, object, name, type.get(), value.empty() ? "" : value.data());
+}
+
+std::string library_version() {
+  unsigned major = 0, minor = 0, release = 0;
+  const Lock guard(lock());
+  H5get_libversion(&major, &minor, &release);
+  return std::to_string(major) + "." + std::to_string(minor) + "." + std::to_string(release);
+}
+
+#define MSN_H5_INSTANTIATE(T)                                       \
+  template std::vector<T> File::read<T>(const std::string&) const; \
+  template void File::write<T>(const std::string&, std::span<const T>, const std::vector<std::uint64_t>&);
+MSN_H5_INSTANTIATE(float)
+MSN_H5_INSTANTIATE(double)
+MSN_H5_INSTANTIATE(std::uint8_t)
+MSN_H5_INSTANTIATE(std::uint16_t)
+MSN_H5_INSTANTIATE(std::int32_t)
+MSN_H5_INSTANTIATE(std::uint32_t)
+MSN_H5_INSTANTIATE(std::int64_t)
+MSN_H5_INSTANTIATE(std::uint64_t)
+#undef MSN_H5_INSTANTIATE
+
+}  // namespace msn::h5

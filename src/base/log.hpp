@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// The program's log: standard error, and a file once one is named. Only the rank that is given a voice writes.
+//
+// This header names no logging library: LibTorch ships another version of {fmt} than the distribution's spdlog uses, and
+// both must not meet in one translation unit.
+#pragma once
+
+#include <filesystem>
+#include <string_view>
+
+namespace msn::log {
+
+/// Whether this process writes information and warnings (rank 0) or errors only (the others). Call once at start.
+void set_voice(bool speaks);
+
+/// Also appends every line to `file` from now on. Throws data_error if it cannot be opened.
+void add_file(const std::filesystem::path& file);
+
+void info(std::string_view text);
+void warn(std::string_view text);
+/// Written by every rank; the caller says which rank it is.
+void error(std::string_view text);
+void flush();
+
+}  // namespace msn::log

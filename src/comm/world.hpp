@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// MPI: start and end, who we are, agreement between ranks. Sums live in collectives.hpp.
+#pragma once
+
+#include <mpi.h>
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace msn {
+
+/// Throws internal_error with MPI's own text if an MPI call fails.
+#define MSN_CHECK_MPI(call) ::msn::check_mpi((call), #call, __FILE__, __LINE__)
+void check_mpi(int code, const char* call, const char* file, int line);
+
+/// The ranks of this job. Made once, by main; ended by finalize() on the good path or by abort() on any other. The
+/// destructor makes no MPI call: an exception that unwinds through it must not wait for other ranks.
+class World {
+ public:
+  /// MPI_Init_thread (at least MPI_THREAD_FUNNELED). Throws usage_error, with the remedy, if the launcher says that it
+  /// started N > 1 ranks but MPI sees one (an mpirun of another MPI, or a broken PMIx).
+  static World init(int* argc, char*** argv);
+
+  int rank() const noexcept { return rank_; }
+  int size() const noexcept { return size_; }
+  /// Rank and size among the ranks of this host.
+  int local_rank() const noexcept { return local_rank_; }
+  int local_size() const noexcept { return local_size_; }
+  const std::string& host() const noexcept { return host_; }
+  MPI_Comm comm() const noexcept { return comm_; }
+
+  void barrier() const;
+  /// Rank `root`'s text on every rank.
+  std::string broadcast(std::string text, int root = 0) const;
+  void broadcast_bytes(std::span<std::byte> bytes, int root = 0) const;
+  /// Every rank's text, in rank order, on every rank.
+  std::vector<std::string> gather(const std::string& text) const;
+  std::uint64_t sum(std::uint64_t value) const;
+  std::uint64_t max(std::uint64_t value) const;
+  bool any(bool flag) const { return max(flag ? 1 : 0) != 0; }
+  bool all(bool flag) const { return !any(!flag); }
+
+  /// Runs `phase` on every rank; if it threw an msn::Error on any, throws the error of the lowest such rank on every rank
+  /// (with its rank and host in the text), so that all end together with one message.
+  void agree(const std::function<void()>& phase) const;
+
+  /// Runs `decide` on rank 0 only and gives its text to all; its error is thrown on every rank.
+  std::string on_root(const std::function<std::string()>& decide) const;
+
+  void finalize();
+
+  /// Ends every rank with `code`. Does not return.
+  [[noreturn]] static void abort(int code);
+
+ private:
+  MPI_Comm comm_ = MPI_COMM_NULL;
+  int rank_ = 0;
+  int size_ = 1;
+  int local_rank_ = 0;
+  int local_size_ = 1;
+  std::string host_;
+};
+
+/// Rank in the launcher's environment before MPI is up (0 where none is named), and whether a launcher claims more ranks.
+struct LauncherClaim {
+  std::string launcher;  ///< Empty: started by hand.
+  int rank = 0;
+  int size = 1;
+};
+LauncherClaim launcher_claim();
+
+}  // namespace msn

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+// Everything a training run is told, as plain structs with the published ViT-S/16 values as defaults.
+// docs/design.md §7 lists the keys; docs/configuration.md explains them.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace msn {
+
+enum class MaskPer { batch, image };           ///< One mask for the whole global batch (official) or one an image.
+enum class Precision { fp32, fp64 };           ///< fp64 serves trace_replay and tests.
+enum class Interpolation { bilinear, bicubic };
+/// Order of the two passes of a resize. Pillow up to 12 always goes horizontally first; Pillow 13 goes vertically first
+/// when both passes are needed, h_in > h_out and h_in - h_out > 2 (w_in - w_out).
+enum class ResizeOrder { pillow12, pillow13 };
+
+struct DataConfig {
+  std::filesystem::path path;  ///< Folder of a packed data set; relative to the working directory.
+  int workers = 0;             ///< Loader threads a rank; 0: chosen from the cores this rank may use.
+};
+
+struct ViewsConfig {
+  int random = 1;                                  ///< Masked anchor views of random_size.
+  int focal = 10;                                  ///< Small anchor views of focal_size.
+  int random_size = 224;                           ///< Pixels a side; also the target view's.
+  int focal_size = 96;                             ///< Pixels a side.
+  std::array<double, 2> random_scale{0.3, 1.0};    ///< Range of the crop's share of the image's area.
+  std::array<double, 2> focal_scale{0.05, 0.3};
+  double mask_ratio = 0.15;                        ///< Share of a random view's patches that is dropped.
+  MaskPer mask_per = MaskPer::batch;
+  double jitter = 0.5;                             ///< Strength s of the colour jitter: 0.8s, 0.8s, 0.8s, 0.2s.
+  double blur = 0.5;                               ///< Probability of the Gaussian blur, radius U(0.1, 2.0) px.
+  Interpolation interpolation = Interpolation::bilinear;
+  ResizeOrder resize_order = ResizeOrder::pillow12;
+  std::array<double, 3> mean{0.485, 0.456, 0.406};
+  std::array<double, 3> std{0.229, 0.224, 0.225};
+};
+
+struct ModelConfig {
+  std::string arch = "vit_small";  ///< Sets width, depth, heads; "custom" takes them as given.
+  int width = 384;
+  int depth = 12;
+  int heads = 6;
+  int patch_size = 16;
+  int image_size = 224;    ///< Side of the position table in pixels.
+  int head_hidden = 2048;
+  int head_out = 256;
+  int prototypes = 1024;
+};
+
+struct LossConfig {
+  double temperature = 0.1;                     ///< Anchor temperature τ.
+  std::array<double, 2> sharpen{0.25, 0.25};    ///< Sharpening temperature T of the targets: start, final.
+  int sinkhorn = 3;                             ///< Iterations; 0 turns Sinkhorn off.
+  double me_max = 1.0;                          ///< Weight λ of mean-entropy maximisation.
+  double entropy = 0.0;                         ///< Weight of the mean entropy of the anchors' predictions.
+};
+
+struct OptimConfig {
+  std::array<double, 3> lr{2e-4, 1e-3, 1e-6};        ///< Start, peak, final.
+  double warmup_epochs = 15;
+  int lr_reference_batch = 0;                        ///< Scales lr by global_batch / this; 0: lr is as written.
+  std::array<double, 2> weight_decay{0.04, 0.4};     ///< Start, final (cosine).
+  double clip = 3.0;                                 ///< Largest global gradient norm of the encoder; 0: no clipping.
+  std::array<double, 2> ema{0.996, 1.0};             ///< Momentum of the target network: start, final (linear).
+  double schedule_stretch = 1.25;                    ///< Schedules run over this many times the real length.
+};
+
+struct TrainConfig {
+  int global_batch = 1024;  ///< Images a step over all ranks.
+  int epochs = 800;
+  std::uint64_t seed = 0;
+  Precision precision = Precision::fp32;
+  int check_replicas_every = 100;  ///< Steps between comparisons of the replicated state over ranks; 0: only at checkpoints.
+};
+
+struct CheckpointConfig {
+  int every_steps = 1000;  ///< 0: only at the end.
+  int keep = 3;            ///< Newest checkpoints kept; at least 2.
+  int writers = 1;         ///< Ranks that write a slice each; more than the world size counts as all ranks.
+};
+
+struct RuntimeConfig {
+  int threads = 0;  ///< Compute threads a rank; 0: cores this rank may use.
+};
+
+struct Config {
+  DataConfig data;
+  ViewsConfig views;
+  ModelConfig model;
+  LossConfig loss;
+  OptimConfig optim;
+  TrainConfig train;
+  CheckpointConfig checkpoint;
+  RuntimeConfig runtime;
+};
+
+/// Reads a TOML text strictly and applies `key=value` overrides (`section.key=value`, the value in TOML syntax; a bare
+/// word that is no TOML value counts as a string). `name` is used in messages. Throws config_error for syntax errors,
+/// duplicate and unknown keys (with the nearest known name), wrong types, values out of range and fields that contradict
+/// each other, with file, line and column, or the override's text.
+Config parse_config(std::string_view text, const std::string& name, const std::vector<std::string>& overrides = {});
+
+/// parse_config of a file.
+Config load_config(const std::filesystem::path& file, const std::vector<std::string>& overrides = {});
+
+/// The resolved configuration as TOML with every key, in a fixed order; parse_config of it gives the same Config.
+std::string to_toml(const Config& config);
+
+/// Hash of what decides the numbers of a run: every key but data.path, data.workers, checkpoint.* and runtime.*.
+std::string config_digest(const Config& config);
+
+/// A key whose value differs between two configurations, and whether it changes the numbers of a run.
+struct ConfigDifference {
+  std::string key;
+  std::string before;
+  std::string after;
+  bool changes_numbers;
+};
+std::vector<ConfigDifference> compare_configs(const Config& before, const Config& after);
+
+}  // namespace msn
