@@ -31,8 +31,12 @@ add_library(msn_xxhash INTERFACE)
 target_include_directories(msn_xxhash SYSTEM INTERFACE ${XXHASH_INCLUDE_DIR})
 target_link_libraries(msn_xxhash INTERFACE ${XXHASH_LIBRARY})
 
+# msn_torch: LibTorch with the run path that finds it where it was built against.
 if(MSN_TORCH)
   find_package(LibTorch REQUIRED)
+  add_library(msn_torch INTERFACE)
+  target_link_libraries(msn_torch INTERFACE LibTorch::cpu)
+  list(APPEND CMAKE_BUILD_RPATH ${LibTorch_LIBRARY_DIRS})
 endif()
 if(MSN_TESTS)
   find_package(GTest REQUIRED)

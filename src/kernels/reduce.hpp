@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <span>
+
+namespace msn::kernels {
+
+/// Sum of squares in double precision, over fixed blocks, so that its bits do not depend on the number of threads. Not a
+/// number if any value is.
+template <class T>
+double sum_of_squares(std::span<const T> values);
+
+/// Factor that clips gradients of global 2-norm `norm` to `max_norm`: min(1, max_norm / (norm + 1e-6)), as
+/// torch.nn.utils.clip_grad_norm_. 1 if max_norm is 0 (no clipping).
+double clip_factor(double norm, double max_norm);
+
+/// values[i] *= factor.
+template <class T>
+void scale(std::span<T> values, double factor);
+
+}  // namespace msn::kernels
