@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/trunk.hpp"
+
+#include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/gelu.h>
+#include <ATen/ops/gelu_backward.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/zeros.h>
+
+#include <string>
+
+#include "base/error.hpp"
+#include "model/position_embedding.hpp"
+
+namespace msn {
+namespace {
+
+std::int64_t rows_of(const ViewGroup& group) {
+  return group.images() * group.tokens();
+}
+
+/// The class-token rows of every group of a packed row matrix [rows, d], copied together: [images, d].
+at::Tensor class_rows(const at::Tensor& x, const ViewGroups& groups) {
+  std::vector<at::Tensor> parts;
+  std::int64_t row = 0;
+  for (const ViewGroup& group : groups) {
+    parts.push_back(x.narrow(0, row, rows_of(group)).unflatten(0, {group.images(), group.tokens()}).select(1, 0));
+    row += rows_of(group);
+  }
+  return at::cat(parts);
+}
+
+/// x's class-token rows += dcls.
+void add_to_class_rows(const at::Tensor& x, const at::Tensor& dcls, const ViewGroups& groups) {
+  std::int64_t row = 0;
+  std::int64_t image = 0;
+  for (const ViewGroup& group : groups) {
+    x.narrow(0, row, rows_of(group))
+        .unflatten(0, {group.images(), group.tokens()})
+        .select(1, 0)
+        .add_(dcls.narrow(0, image, group.images()));
+    row += rows_of(group);
+    image += group.images();
+  }
+}
+
+}  // namespace
+
+Trunk::Trunk(const Parameters& parameters, const VitShape& shape)
+    : shape_(shape),
+      cls_token_(parameters.value("cls_token").flatten()),
+      positions_(parameters.value("pos_embed").squeeze(0)),
+      patch_embed_(parameters, "patch_embed.proj"),
+      norm_(parameters, "norm") {
+  if (parameters.gradients().defined()) {
+    cls_token_gradient_ = parameters.gradient("cls_token").flatten();
+    positions_gradient_ = parameters.gradient("pos_embed").squeeze(0);
+  }
+  for (std::int64_t i = 0; i < shape.depth; ++i) {
+    const std::string name = "blocks." + std::to_string(i) + ".";
+    blocks_.push_back({Affine(parameters, name + "norm1"), Linear(parameters, name + "attn.qkv"),
+                       Linear(parameters, name + "attn.proj"), Affine(parameters, name + "norm2"),
+                       Linear(parameters, name + "mlp.fc1"), Linear(parameters, name + "mlp.fc2")});
+  }
+}
+
+const at::Tensor& Trunk::resampling(std::int64_t grid) const {
+  at::Tensor& matrix = resamplings_[grid];
+  if (!matrix.defined()) matrix = position_resampling(shape_.grid, grid).to(positions_.scalar_type());
+  return matrix;
+}
+
+/// [images, 1 + visible, width]
+at::Tensor Trunk::embed(const ViewGroup& group) const {
+  const std::int64_t width = shape_.width;
+  at::Tensor positions = positions_.narrow(0, 1, shape_.grid * shape_.grid);
+  if (group.grid != shape_.grid) positions = at::mm(resampling(group.grid), positions);
+  if (group.keep.defined()) {
+    positions = positions.index_select(0, group.keep.flatten());
+    if (group.keep.dim() == 2) positions = positions.unflatten(0, {group.images(), -1});
+  }
+  at::Tensor tokens = at::empty({group.images(), group.tokens(), width}, positions.options());
+  tokens.select(1, 0).copy_(cls_token_ + positions_.select(0, 0));
+  const at::Tensor patches = linear(group.patches.flatten(0, 1), patch_embed_);
+  tokens.narrow(1, 1, group.tokens() - 1).copy_(patches.unflatten(0, {group.images(), -1}) + positions);
+  return tokens;
+}
+
+void Trunk::embed_backward(const at::Tensor& dtokens, const ViewGroup& group) const {
+  const at::Tensor dcls = dtokens.select(1, 0).sum(0);
+  cls_token_gradient_.add_(dcls);
+  positions_gradient_.select(0, 0).add_(dcls);
+
+  const at::Tensor dpatches = dtokens.narrow(1, 1, group.tokens() - 1).reshape({-1, shape_.width});
+  linear_parameters_backward(dpatches, group.patches.flatten(0, 1), patch_embed_);
+
+  at::Tensor dpositions = dpatches.unflatten(0, {group.images(), -1});
+  const bool one_mask = !group.keep.defined() || group.keep.dim() == 1;
+  dpositions = one_mask ? dpositions.sum(0) : dpositions.flatten(0, 1);
+  if (group.keep.defined()) {
+    const at::Tensor all = at::zeros({group.grid * group.grid, shape_.width}, dpositions.options());
+    dpositions = all.index_add_(0, group.keep.flatten(), dpositions);
+  }
+  if (group.grid != shape_.grid) dpositions = at::mm(resampling(group.grid).t(), dpositions);
+  positions_gradient_.narrow(0, 1, shape_.grid * shape_.grid).add_(dpositions);
+}
+
+at::Tensor Trunk::forward(const ViewGroups& groups, Tape* tape) const {
+  std::vector<at::Tensor> parts;
+  for (const ViewGroup& group : groups) {
+    MSN_CHECK(group.patches.dim() == 3 && group.patches.size(2) == shape_.patch_values());
+    parts.push_back(embed(group).flatten(0, 1));
+  }
+  at::Tensor x = at::cat(parts);
+  if (tape != nullptr) {
+    tape->groups = groups;
+    tape->blocks.assign(blocks_.size(), {});
+  }
+  for (std::size_t i = 0; i < blocks_.size(); ++i) {
+    x = block_forward(blocks_[i], x, groups, i + 1 == blocks_.size(), tape == nullptr ? nullptr : &tape->blocks[i]);
+  }
+  return layer_norm(x, norm_, tape == nullptr ? nullptr : &tape->norm);
+}
+
+/// x [rows, width] -> [rows, width], or [images, width] for the last block.
+at::Tensor Trunk::block_forward(const Block& block, const at::Tensor& x, const ViewGroups& groups, bool last,
+                                Tape::Block* tape) const {
+  const std::int64_t d = shape_.width;
+  const at::Tensor normed1 = layer_norm(x, block.norm1, tape == nullptr ? nullptr : &tape->norm1);
+  const at::Tensor skip = last ? class_rows(x, groups) : x;
+  at::Tensor q, k, v;
+  if (last) {
+    q = linear(class_rows(normed1, groups), block.qkv.rows(0, d));
+    const at::Tensor kv = linear(normed1, block.qkv.rows(d, 3 * d));
+    k = kv.narrow(1, 0, d);
+    v = kv.narrow(1, d, d);
+  } else {
+    const at::Tensor qkv = linear(normed1, block.qkv);
+    q = qkv.narrow(1, 0, d);
+    k = qkv.narrow(1, d, d);
+    v = qkv.narrow(1, 2 * d, d);
+  }
+  std::vector<at::Tensor> parts;
+  if (tape != nullptr) tape->attention.resize(groups.size());
+  std::int64_t row = 0;
+  std::int64_t query = 0;
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    const std::int64_t rows = rows_of(groups[g]);
+    const std::int64_t queries = last ? groups[g].images() : rows;
+    parts.push_back(attention(q.narrow(0, query, queries), k.narrow(0, row, rows), v.narrow(0, row, rows),
+                              groups[g].images(), shape_.heads, tape == nullptr ? nullptr : &tape->attention[g]));
+    row += rows;
+    query += queries;
+  }
+  const at::Tensor mixed = at::cat(parts);
+  const at::Tensor y = linear(mixed, block.proj).add_(skip);
+  const at::Tensor normed2 = layer_norm(y, block.norm2, tape == nullptr ? nullptr : &tape->norm2);
+  const at::Tensor hidden = linear(normed2, block.fc1);
+  const at::Tensor activated = at::gelu(hidden);
+  if (tape != nullptr) {
+    tape->normed1 = normed1;
+    tape->mixed = mixed;
+    tape->normed2 = normed2;
+    tape->hidden = hidden;
+    tape->activated = activated;
+  }
+  return linear(activated, block.fc2).add_(y);
+}
+
+void Trunk::backward(const at::Tensor& dcls, Tape& tape) const {
+  at::Tensor dx = layer_norm_backward(dcls, tape.norm, norm_);
+  for (std::size_t i = blocks_.size(); i-- > 0;) {
+    dx = block_backward(blocks_[i], dx, tape.groups, i + 1 == blocks_.size(), tape.blocks[i]);
+    tape.blocks[i] = {};
+  }
+  std::int64_t row = 0;
+  for (const ViewGroup& group : tape.groups) {
+    embed_backward(dx.narrow(0, row, rows_of(group)).unflatten(0, {group.images(), group.tokens()}), group);
+    row += rows_of(group);
+  }
+}
+
+at::Tensor Trunk::block_backward(const Block& block, const at::Tensor& dy, const ViewGroups& groups, bool last,
+                                 Tape::Block& tape) const {
+  const std::int64_t d = shape_.width;
+  const at::Tensor dactivated = linear_backward(dy, tape.activated, block.fc2);
+  const at::Tensor dhidden = at::gelu_backward(dactivated, tape.hidden);
+  const at::Tensor dnormed2 = linear_backward(dhidden, tape.normed2, block.fc1);
+  const at::Tensor dmiddle = layer_norm_backward(dnormed2, tape.norm2, block.norm2).add_(dy);
+  const at::Tensor dmixed = linear_backward(dmiddle, tape.mixed, block.proj);
+
+  const std::int64_t all_rows = tape.normed1.size(0);
+  // Written slice by slice, so that the products below see one matrix each.
+  const at::Tensor dqkv = at::empty({all_rows, last ? 2 * d : 3 * d}, dy.options());
+  const at::Tensor dq_last = last ? at::empty({dy.size(0), d}, dy.options()) : at::Tensor();
+  std::int64_t row = 0;
+  std::int64_t query = 0;
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    const std::int64_t rows = rows_of(groups[g]);
+    const std::int64_t queries = last ? groups[g].images() : rows;
+    const AttentionGradients gradients = attention_backward(dmixed.narrow(0, query, queries), tape.attention[g]);
+    const at::Tensor part = dqkv.narrow(0, row, rows);
+    const std::int64_t k_column = last ? 0 : d;
+    (last ? dq_last.narrow(0, query, queries) : part.narrow(1, 0, d)).copy_(gradients.dq);
+    part.narrow(1, k_column, d).copy_(gradients.dk);
+    part.narrow(1, k_column + d, d).copy_(gradients.dv);
+    row += rows;
+    query += queries;
+  }
+  if (!last) {
+    const at::Tensor dnormed1 = linear_backward(dqkv, tape.normed1, block.qkv);
+    return layer_norm_backward(dnormed1, tape.norm1, block.norm1).add_(dmiddle);
+  }
+  at::Tensor dnormed1 = linear_backward(dqkv, tape.normed1, block.qkv.rows(d, 3 * d));
+  add_to_class_rows(dnormed1, linear_backward(dq_last, class_rows(tape.normed1, groups), block.qkv.rows(0, d)), groups);
+  at::Tensor dx = layer_norm_backward(dnormed1, tape.norm1, block.norm1);
+  add_to_class_rows(dx, dmiddle, groups);
+  return dx;
+}
+
+}  // namespace msn

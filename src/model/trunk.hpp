@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// The Vision Transformer from patch rows to class tokens, forward and backward by hand.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <map>
+#include <vector>
+
+#include "model/attention.hpp"
+#include "model/layers.hpp"
+#include "model/parameters.hpp"
+#include "model/vit.hpp"
+
+namespace msn {
+
+/// Views of one size: their visible patches. Views of different sizes or masks are different groups.
+struct ViewGroup {
+  at::Tensor patches;          ///< [images, visible, 3 * patch²]; masked patches are simply not here.
+  at::Tensor keep;             ///< int64 [visible] (one mask for all) or [images, visible]: which patches; undefined: all.
+  std::int64_t grid = 0;       ///< Patches a side before masking.
+
+  std::int64_t images() const { return patches.size(0); }
+  std::int64_t tokens() const { return patches.size(1) + 1; }
+};
+using ViewGroups = std::vector<ViewGroup>;
+
+/// What one forward pass leaves for its backward pass. Used once.
+struct Tape {
+  struct Block {
+    LayerNormSaved norm1;
+    at::Tensor normed1;
+    std::vector<AttentionSaved> attention;  ///< One a group.
+    at::Tensor mixed;                       ///< Attention's output, before the projection.
+    LayerNormSaved norm2;
+    at::Tensor normed2;
+    at::Tensor hidden;                      ///< Before the GELU.
+    at::Tensor activated;                   ///< After it.
+  };
+  ViewGroups groups;
+  std::vector<Block> blocks;
+  LayerNormSaved norm;
+};
+
+/// Same code for the online and the target network. No collectives in here. Holds views of `parameters`, which must outlive
+/// it.
+class Trunk {
+ public:
+  Trunk(const Parameters& parameters, const VitShape& shape);
+
+  /// Class tokens after the final layer norm, [images of all groups, width], groups in order. All groups run as one packed
+  /// row matrix through the token-wise layers, attention once a group. Only the class token of the last block is used, so
+  /// that block's queries, projection and MLP are computed for it alone. `tape` null: nothing is kept.
+  at::Tensor forward(const ViewGroups& groups, Tape* tape) const;
+
+  /// Adds to the gradients, from the gradient [images of all groups, width] of what forward() returned.
+  void backward(const at::Tensor& dcls, Tape& tape) const;
+
+ private:
+  struct Block {
+    Affine norm1;
+    Linear qkv;
+    Linear proj;
+    Affine norm2;
+    Linear fc1;
+    Linear fc2;
+  };
+
+  at::Tensor embed(const ViewGroup& group) const;
+  void embed_backward(const at::Tensor& dtokens, const ViewGroup& group) const;
+  const at::Tensor& resampling(std::int64_t grid) const;
+  at::Tensor block_forward(const Block& block, const at::Tensor& x, const ViewGroups& groups, bool last,
+                           Tape::Block* tape) const;
+  at::Tensor block_backward(const Block& block, const at::Tensor& dy, const ViewGroups& groups, bool last,
+                            Tape::Block& tape) const;
+
+  VitShape shape_;
+  at::Tensor cls_token_, cls_token_gradient_;  ///< [width]
+  at::Tensor positions_, positions_gradient_;  ///< [1 + grid², width]
+  Linear patch_embed_;
+  std::vector<Block> blocks_;
+  Affine norm_;
+  mutable std::map<std::int64_t, at::Tensor> resamplings_;  ///< By grid; made on first use.
+};
+
+}  // namespace msn
