@@ -36,6 +36,8 @@ if(MSN_TORCH)
   find_package(LibTorch REQUIRED)
   add_library(msn_torch INTERFACE)
   target_link_libraries(msn_torch INTERFACE LibTorch::cpu)
+  # Lets ATen headers pull in single operators instead of all of them.
+  target_compile_definitions(msn_torch INTERFACE AT_PER_OPERATOR_HEADERS)
   list(APPEND CMAKE_BUILD_RPATH ${LibTorch_LIBRARY_DIRS})
 endif()
 if(MSN_TESTS)

@@ -8,8 +8,9 @@
 #include <functional>
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
+
+#include "base/error.hpp"
 
 namespace msn {
 
@@ -17,12 +18,20 @@ namespace msn {
 #define MSN_CHECK_MPI(call) ::msn::check_mpi((call), #call, __FILE__, __LINE__)
 void check_mpi(int code, const char* call, const char* file, int line);
 
+/// An error that every rank throws at the same place, so that rank 0 alone may report it and MPI can end in order. Made
+/// by World::agree and World::on_root; whoever else makes one must be sure that all ranks do.
+class AgreedError : public Error {
+ public:
+  explicit AgreedError(const Error& error) : Error(error) {}
+};
+
 /// The ranks of this job. Made once, by main; ended by finalize() on the good path or by abort() on any other. The
 /// destructor makes no MPI call: an exception that unwinds through it must not wait for other ranks.
 class World {
  public:
   /// MPI_Init_thread (at least MPI_THREAD_FUNNELED). Throws usage_error, with the remedy, if the launcher says that it
-  /// started N > 1 ranks but MPI sees one (an mpirun of another MPI, or a broken PMIx).
+  /// started N > 1 ranks but MPI sees one (an mpirun of another MPI, or a broken PMIx). Without a launcher the world
+  /// has one rank. Communication goes over a duplicate of MPI_COMM_WORLD whose errors come back as codes.
   static World init(int* argc, char*** argv);
 
   int rank() const noexcept { return rank_; }
@@ -32,6 +41,9 @@ class World {
   int local_size() const noexcept { return local_size_; }
   const std::string& host() const noexcept { return host_; }
   MPI_Comm comm() const noexcept { return comm_; }
+
+  /// A world of this rank alone, for work that is done apart from the others.
+  World alone() const;
 
   void barrier() const;
   /// Rank `root`'s text on every rank.
@@ -44,19 +56,23 @@ class World {
   bool any(bool flag) const { return max(flag ? 1 : 0) != 0; }
   bool all(bool flag) const { return !any(!flag); }
 
-  /// Runs `phase` on every rank; if it threw an msn::Error on any, throws the error of the lowest such rank on every rank
-  /// (with its rank and host in the text), so that all end together with one message.
+  /// Runs `phase` on every rank; if it threw on any, throws the error of the lowest such rank as an AgreedError on
+  /// every rank, with that rank and its host in the text. An exception that is no msn::Error becomes an internal error.
+  /// `phase` must not communicate: a rank that fails in it would leave the others waiting.
   void agree(const std::function<void()>& phase) const;
 
-  /// Runs `decide` on rank 0 only and gives its text to all; its error is thrown on every rank.
+  /// Runs `decide` on rank 0 only and gives its text to all; its error is thrown on every rank as an AgreedError.
   std::string on_root(const std::function<std::string()>& decide) const;
 
+  /// MPI_Finalize, on the good path only: it waits for the other ranks.
   void finalize();
 
-  /// Ends every rank with `code`. Does not return.
+  /// Ends every rank with `code`, also from a thread and before or after MPI is up. Does not return.
   [[noreturn]] static void abort(int code);
 
  private:
+  World() = default;
+
   MPI_Comm comm_ = MPI_COMM_NULL;
   int rank_ = 0;
   int size_ = 1;
@@ -65,12 +81,16 @@ class World {
   std::string host_;
 };
 
-/// Rank in the launcher's environment before MPI is up (0 where none is named), and whether a launcher claims more ranks.
+/// What the launcher's environment says before MPI is up.
 struct LauncherClaim {
   std::string launcher;  ///< Empty: started by hand.
   int rank = 0;
-  int size = 1;
+  int size = 1;  ///< Where a launcher gives a rank but no size: rank + 1, the least it can be.
 };
 LauncherClaim launcher_claim();
+
+/// Throws usage_error if the launcher claims more than one rank and MPI sees one: every process would train alone and
+/// write over the others' files.
+void check_launch(const LauncherClaim& claim, int world_size);
 
 }  // namespace msn

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "objective/msn_loss.hpp"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
+
+#include <cmath>
+#include <functional>
+#include <string>
+
+#include "base/random.hpp"
+#include "objective/sinkhorn.hpp"
+#include "support/mpi.hpp"
+
+namespace msn {
+namespace {
+
+constexpr std::int64_t kSamples = 8;  // Over all ranks.
+constexpr std::int64_t kViews = 3;
+constexpr std::int64_t kOut = 5;
+constexpr std::int64_t kPrototypes = 6;
+
+at::Tensor noise(const std::string& name, std::vector<std::int64_t> shape) {
+  const at::Tensor tensor = at::empty(shape, at::kDouble);
+  RandomStream stream(1, name, Purpose::init);
+  for (std::int64_t i = 0; i < tensor.numel(); ++i) tensor.mutable_data_ptr<double>()[i] = stream.normal();
+  return tensor;
+}
+
+/// This rank's rows of a view-major matrix of `views` views.
+at::Tensor share(const at::Tensor& all, std::int64_t views, int rank, int size) {
+  const std::int64_t local = kSamples / size;
+  return all.unflatten(0, {views, kSamples}).narrow(1, rank * local, local).flatten(0, 1).contiguous();
+}
+
+LossConfig config_with(double me_max, double entropy, int sinkhorn) {
+  LossConfig config;
+  config.me_max = me_max;
+  config.entropy = entropy;
+  config.sinkhorn = sinkhorn;
+  return config;
+}
+
+// The loss of the whole batch on one rank is the reference; it is a plain function of z and prototypes while the targets
+// are held, so central differences give its gradient.
+TEST(MsnLoss, GradientsMatchDifferencesOfTheGlobalLoss) {
+  const Communicator communicator(test::world());
+  const int rank = communicator.rank(), size = communicator.size();
+  const at::Tensor z = noise("z", {kViews * kSamples, kOut});
+  const at::Tensor h = noise("h", {kSamples, kOut});
+  const at::Tensor prototypes = noise("prototypes", {kPrototypes, kOut});
+  const LossConfig config = config_with(1.7, 0.3, 3);
+  const LossResult mine =
+      msn_loss(share(z, kViews, rank, size), share(h, 1, rank, size), prototypes, 0.25, config, communicator);
+  const at::Tensor summed = mine.dprototypes.clone();
+  communicator.sum(summed);
+
+  // The global loss with fixed targets, written out plainly.
+  const at::Tensor all_targets = at::empty({kSamples, kPrototypes}, at::kDouble);
+  {
+    const at::Tensor gathered = communicator.gather(mine.targets.contiguous().flatten());
+    all_targets.copy_(gathered.reshape({kSamples, kPrototypes}));
+  }
+  const auto global_loss = [&](const at::Tensor& zs, const at::Tensor& ps) {
+    const at::Tensor zn = zs / zs.norm(2, {1}, true);
+    const at::Tensor pn = ps / ps.norm(2, {1}, true);
+    const at::Tensor p = zn.matmul(pn.t()).div(config.temperature).softmax(1);
+    const at::Tensor mean = p.mean(0);
+    const at::Tensor loss = -(all_targets.repeat({kViews, 1}) * p.log()).sum(1).mean() +
+                            (mean * mean.log()).sum() * config.me_max - (p * p.log()).sum(1).mean() * config.entropy;
+    return loss.item<double>();
+  };
+  const auto difference = [&](at::Tensor tensor, std::int64_t i, const std::function<double()>& loss) {
+    double& value = tensor.mutable_data_ptr<double>()[i];
+    const double kept = value, step = 1e-5;
+    value = kept + step;
+    const double above = loss();
+    value = kept - step;
+    const double below = loss();
+    value = kept;
+    return (above - below) / (2 * step);
+  };
+  const auto loss = [&] { return global_loss(z, prototypes); };
+  // The rank's own gradients are of its local mean: `size` times their share of the global mean.
+  const at::Tensor dz = mine.dz / size;
+  const std::int64_t local = kSamples / size;
+  for (std::int64_t v = 0; v < kViews; ++v) {
+    const std::int64_t row = v * kSamples + rank * local;
+    for (std::int64_t c = 0; c < kOut; ++c) {
+      EXPECT_NEAR(dz[v * local][c].item<double>(), difference(z, row * kOut + c, loss), 1e-8);
+    }
+  }
+  for (std::int64_t i = 0; i < prototypes.numel(); ++i) {
+    EXPECT_NEAR(summed.flatten()[i].item<double>() / size, difference(prototypes, i, loss), 1e-8);
+  }
+}
+
+TEST(MsnLoss, DoesNotDependOnHowTheBatchIsShared) {
+  const Communicator communicator(test::world());
+  const int rank = communicator.rank(), size = communicator.size();
+  const at::Tensor z = noise("z", {kViews * kSamples, kOut});
+  const at::Tensor h = noise("h", {kSamples, kOut});
+  const at::Tensor prototypes = noise("prototypes", {kPrototypes, kOut});
+  const LossConfig config = config_with(1, 0, 3);
+  const LossResult mine =
+      msn_loss(share(z, kViews, rank, size), share(h, 1, rank, size), prototypes, 0.25, config, communicator);
+  const World one_rank = test::world().alone();
+  const Communicator alone(one_rank);
+  const LossResult whole = msn_loss(z, h, prototypes, 0.25, config, alone);
+
+  EXPECT_NEAR(mine.parts.me_max, whole.parts.me_max, 1e-13);
+  const at::Tensor cross_entropy = at::empty({1}, at::kDouble).fill_(mine.parts.cross_entropy);
+  communicator.sum(cross_entropy);
+  EXPECT_NEAR(cross_entropy.item<double>() / size, whole.parts.cross_entropy, 1e-13);
+  EXPECT_LT((mine.targets - share(whole.targets, 1, rank, size)).abs().max().item<double>(), 1e-13);
+  EXPECT_LT((mine.dz / size - share(whole.dz, kViews, rank, size)).abs().max().item<double>(), 1e-13);
+}
+
+TEST(Sinkhorn, BalancesPrototypesOverTheGlobalBatch) {
+  const Communicator communicator(test::world());
+  const at::Tensor all = noise("h", {kSamples, kPrototypes}).softmax(1);
+  const at::Tensor mine = share(all, 1, communicator.rank(), communicator.size());
+  const at::Tensor balanced = sinkhorn(mine, all.sum().item<double>(), 50, communicator);
+  EXPECT_LT((balanced.sum(1) - 1).abs().max().item<double>(), 1e-12);
+  const at::Tensor mass = balanced.sum(0).contiguous();
+  communicator.sum(mass);
+  const double even = static_cast<double>(kSamples) / kPrototypes;
+  EXPECT_LT((mass - even).abs().max().item<double>(), 1e-6 * even);
+}
+
+}  // namespace
+}  // namespace msn

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "objective/schedules.hpp"
+
+#include <gtest/gtest.h>
+
+#include "base/hdf5.hpp"
+#include "support/support.hpp"
+
+namespace msn {
+namespace {
+
+// 2,020 steps of the published ViT-S/16 schedule, recorded from the official schedulers.
+TEST(Schedules, MatchTheOfficialOnes) {
+  const h5::File file(test::golden("schedules.h5"), h5::Mode::read);
+  const auto steps = file.read<std::int64_t>("step");
+  const auto lr = file.read<double>("lr");
+  const auto weight_decay = file.read<double>("weight_decay");
+  const auto momentum = file.read<double>("ema_momentum");
+  const auto sharpen = file.read<double>("sharpen_T");
+  const auto ramp = file.read<double>("sharpen_T_ramp_035_025");
+  const Config config;  // The defaults are the published values.
+  LossConfig ramped = config.loss;
+  ramped.sharpen = {0.35, 0.25};
+  const Schedules schedules(config.optim, config.loss, config.train, 1251);
+  const Schedules with_ramp(config.optim, ramped, config.train, 1251);
+  ASSERT_EQ(steps.size(), 2020u);
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    const ScheduleValues values = schedules.at(steps[i]);
+    EXPECT_NEAR(values.lr, lr[i], 1e-15) << steps[i];
+    EXPECT_NEAR(values.weight_decay, weight_decay[i], 1e-14) << steps[i];
+    EXPECT_NEAR(values.ema_momentum, momentum[i], 1e-15) << steps[i];
+    EXPECT_NEAR(values.sharpen, sharpen[i], 1e-15) << steps[i];
+    EXPECT_NEAR(with_ramp.at(steps[i]).sharpen, ramp[i], 1e-15) << steps[i];
+  }
+}
+
+TEST(Schedules, ScaleTheLearningRateWithTheBatch) {
+  Config config;
+  const double as_written = Schedules(config.optim, config.loss, config.train, 10).at(3).lr;
+  config.optim.lr_reference_batch = 256;
+  config.train.global_batch = 512;
+  EXPECT_DOUBLE_EQ(Schedules(config.optim, config.loss, config.train, 10).at(3).lr, 2 * as_written);
+}
+
+TEST(Schedules, WorkWithoutWarmUp) {
+  Config config;
+  config.optim.warmup_epochs = 0;
+  config.train.epochs = 1;
+  const Schedules schedules(config.optim, config.loss, config.train, 4);
+  EXPECT_LT(schedules.at(0).lr, config.optim.lr[1]);
+  EXPECT_GT(schedules.at(0).lr, schedules.at(3).lr);
+  EXPECT_GE(schedules.at(3).lr, config.optim.lr[2]);
+}
+
+}  // namespace
+}  // namespace msn
