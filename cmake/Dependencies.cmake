@@ -43,6 +43,15 @@ if(MSN_TORCH)
       message(FATAL_ERROR "MSN_CUDA=ON, but the LibTorch in ${LibTorch_LIBRARY_DIRS} has no libtorch_cuda.so: "
                           "set Torch_ROOT to one that was built with CUDA")
     endif()
+    # The wheel of torch leaves cuDNN and others to further wheels; without them the linker names symbols, not packages.
+    execute_process(COMMAND ldd ${LibTorch_CUDA_LIBRARY} OUTPUT_VARIABLE _needed ERROR_QUIET)
+    string(REGEX MATCHALL "[^ \t\n]+ => not found" _missing "${_needed}")
+    if(_missing)
+      string(REPLACE " => not found" "" _missing "${_missing}")
+      string(REPLACE ";" ", " _missing "${_missing}")
+      message(FATAL_ERROR "${LibTorch_CUDA_LIBRARY} needs libraries that are not there: ${_missing}. Install the nvidia-* "
+                          "packages that this torch names beside it, or set Torch_ROOT to a complete LibTorch with CUDA")
+    endif()
     find_package(CUDAToolkit REQUIRED)
     find_package(NCCL 2.18 REQUIRED)
     target_link_libraries(msn_torch INTERFACE LibTorch::cuda CUDA::cudart NCCL::nccl)
