@@ -20,9 +20,20 @@ set(_rows
 if(MSN_TORCH)
   list(APPEND _rows
     "LibTorch|${LibTorch_VERSION} (${LibTorch_CPU_LIBRARY})"
-    "LibTorch CUDA|${LibTorch_HAS_CUDA}"
     "C++11 string ABI|${LibTorch_CXX11_ABI}"
     "OpenMP runtime|${LibTorch_OPENMP}")
+else()
+  list(APPEND _rows "LibTorch|not used (MSN_TORCH=OFF): only the rooms below it are built")
+endif()
+if(MSN_CUDA)
+  list(APPEND _rows
+    "GPU|CUDA ${CUDAToolkit_VERSION}"
+    "NCCL|${NCCL_VERSION} (${NCCL_LIBRARY})")
+else()
+  list(APPEND _rows "GPU|none (MSN_CUDA=OFF)")
+endif()
+if(MSN_SANITIZE)
+  list(APPEND _rows "sanitizers|${MSN_SANITIZE}")
 endif()
 set(MSN_BUILD_TABLE "")
 message(STATUS "Found:")

@@ -22,6 +22,8 @@ enum class ResizeOrder { pillow12, pillow13 };
 struct DataConfig {
   std::filesystem::path path;  ///< Folder of a packed data set; relative to the working directory.
   int workers = 0;             ///< Loader threads a rank; 0: chosen from the cores this rank may use.
+
+  bool operator==(const DataConfig&) const = default;
 };
 
 struct ViewsConfig {
@@ -39,6 +41,8 @@ struct ViewsConfig {
   ResizeOrder resize_order = ResizeOrder::pillow12;
   std::array<double, 3> mean{0.485, 0.456, 0.406};
   std::array<double, 3> std{0.229, 0.224, 0.225};
+
+  bool operator==(const ViewsConfig&) const = default;
 };
 
 struct ModelConfig {
@@ -51,6 +55,8 @@ struct ModelConfig {
   int head_hidden = 2048;
   int head_out = 256;
   int prototypes = 1024;
+
+  bool operator==(const ModelConfig&) const = default;
 };
 
 struct LossConfig {
@@ -59,6 +65,8 @@ struct LossConfig {
   int sinkhorn = 3;                             ///< Iterations; 0 turns Sinkhorn off.
   double me_max = 1.0;                          ///< Weight λ of mean-entropy maximisation.
   double entropy = 0.0;                         ///< Weight of the mean entropy of the anchors' predictions.
+
+  bool operator==(const LossConfig&) const = default;
 };
 
 struct OptimConfig {
@@ -69,6 +77,8 @@ struct OptimConfig {
   double clip = 3.0;                                 ///< Largest global gradient norm of the encoder; 0: no clipping.
   std::array<double, 2> ema{0.996, 1.0};             ///< Momentum of the target network: start, final (linear).
   double schedule_stretch = 1.25;                    ///< Schedules run over this many times the real length.
+
+  bool operator==(const OptimConfig&) const = default;
 };
 
 struct TrainConfig {
@@ -77,16 +87,22 @@ struct TrainConfig {
   std::uint64_t seed = 0;
   Precision precision = Precision::fp32;
   int check_replicas_every = 100;  ///< Steps between comparisons of the replicated state over ranks; 0: only at checkpoints.
+
+  bool operator==(const TrainConfig&) const = default;
 };
 
 struct CheckpointConfig {
   int every_steps = 1000;  ///< 0: only at the end.
   int keep = 3;            ///< Newest checkpoints kept; at least 2.
   int writers = 1;         ///< Ranks that write a slice each; more than the world size counts as all ranks.
+
+  bool operator==(const CheckpointConfig&) const = default;
 };
 
 struct RuntimeConfig {
   int threads = 0;  ///< Compute threads a rank; 0: cores this rank may use.
+
+  bool operator==(const RuntimeConfig&) const = default;
 };
 
 struct Config {
@@ -98,21 +114,26 @@ struct Config {
   TrainConfig train;
   CheckpointConfig checkpoint;
   RuntimeConfig runtime;
+
+  bool operator==(const Config&) const = default;
 };
 
 /// Reads a TOML text strictly and applies `key=value` overrides (`section.key=value`, the value in TOML syntax; a bare
 /// word that is no TOML value counts as a string). `name` is used in messages. Throws config_error for syntax errors,
 /// duplicate and unknown keys (with the nearest known name), wrong types, values out of range and fields that contradict
-/// each other, with file, line and column, or the override's text.
+/// each other, with file, line and column, or the override's text. An override wins over the file, a later one over an
+/// earlier one; an override that names an arch also drops the file's width, depth and heads.
 Config parse_config(std::string_view text, const std::string& name, const std::vector<std::string>& overrides = {});
 
-/// parse_config of a file.
+/// parse_config of a regular file of at most 1 MiB. Throws config_error also if it cannot be read.
 Config load_config(const std::filesystem::path& file, const std::vector<std::string>& overrides = {});
 
-/// The resolved configuration as TOML with every key, in a fixed order; parse_config of it gives the same Config.
+/// The resolved configuration as TOML with every key, in a fixed order; parse_config of it gives the same Config. Throws
+/// config_error if data.path is not valid UTF-8, which TOML cannot hold.
 std::string to_toml(const Config& config);
 
-/// Hash of what decides the numbers of a run: every key but data.path, data.workers, checkpoint.* and runtime.*.
+/// Hash of what decides the numbers of a run: every key but data.path, data.workers, model.arch (a name for width, depth
+/// and heads, which count), checkpoint.* and runtime.*.
 std::string config_digest(const Config& config);
 
 /// A key whose value differs between two configurations, and whether it changes the numbers of a run.
@@ -122,6 +143,7 @@ struct ConfigDifference {
   std::string after;
   bool changes_numbers;
 };
+/// The differences in the order of to_toml; texts as to_toml writes them.
 std::vector<ConfigDifference> compare_configs(const Config& before, const Config& after);
 
 }  // namespace msn

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/check.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <initializer_list>
+#include <string_view>
+#include <utility>
+
+#include "base/error.hpp"
+#include "config/presets.hpp"
+#include "config/toml_text.hpp"
+
+namespace msn {
+
+namespace {
+
+// "a.toml:3:1, a.toml:9:1" for those of `keys` that were set, "defaults" if none was.
+std::string where(const Places& places, std::initializer_list<std::string_view> keys) {
+  std::string out;
+  for (const std::string_view key : keys) {
+    const auto found = places.find(key);
+    if (found != places.end()) out += (out.empty() ? "" : ", ") + found->second.text;
+  }
+  return out.empty() ? "defaults" : out;
+}
+
+// A patch must fit into a square of `side` pixels.
+void check_patch_fits(const Config& c, const Places& places, std::string_view key, int side) {
+  if (c.model.patch_size > side) {
+    throw config_error("model.patch_size = " + std::to_string(c.model.patch_size) + " is larger than " +
+                           std::string(key) + " = " + std::to_string(side),
+                       where(places, {"model.patch_size", key}), "make the patch smaller or the picture larger");
+  }
+}
+
+void check_ordered(const Places& places, std::string_view key, const std::array<double, 2>& range) {
+  if (range[0] > range[1]) {
+    throw config_error(
+        std::string(key) + " = [" + number_text(range[0]) + ", " + number_text(range[1]) + "] ends below its start",
+        where(places, {key}), "give the smaller number first");
+  }
+}
+
+}  // namespace
+
+void resolve_arch(Config& config, const Places& places) {
+  ModelConfig& model = config.model;
+  const std::array<std::pair<std::string_view, int*>, 3> sizes{
+      {{"model.width", &model.width}, {"model.depth", &model.depth}, {"model.heads", &model.heads}}};
+  const auto is_given = [&](std::string_view key) { return places.contains(key); };
+  const bool any_size = std::any_of(sizes.begin(), sizes.end(), [&](const auto& s) { return is_given(s.first); });
+  if (!is_given("model.arch") && any_size) model.arch = kCustomArch;
+
+  if (model.arch == kCustomArch) {
+    for (const auto& [key, value] : sizes) {
+      if (!is_given(key)) {
+        throw config_error("a custom arch needs " + std::string(key),
+                           where(places, {"model.arch", "model.width", "model.depth", "model.heads"}),
+                           "give model.width, model.depth and model.heads, or a named model.arch");
+      }
+    }
+    return;
+  }
+
+  const auto preset =
+      std::find_if(kArchPresets.begin(), kArchPresets.end(), [&](const ArchPreset& p) { return p.name == model.arch; });
+  MSN_CHECK(preset != kArchPresets.end());
+  const std::array<int, 3> expected{preset->width, preset->depth, preset->heads};
+  const auto arch_place = places.find("model.arch");
+  for (std::size_t i = 0; i < sizes.size(); ++i) {
+    const auto& [key, value] = sizes[i];
+    const auto place = places.find(key);
+    // An arch named on the command line is newer than the sizes of the file, which then do not count.
+    const bool counts = place != places.end() && (place->second.override || !arch_place->second.override);
+    if (counts && *value != expected[i]) {
+      throw config_error(std::string(key) + " = " + std::to_string(*value) + " contradicts model.arch = \"" +
+                             model.arch + "\", whose value is " + std::to_string(expected[i]),
+                         where(places, {key, "model.arch"}), "leave it out, or set model.arch = \"custom\"");
+    }
+    *value = expected[i];
+  }
+}
+
+void check_together(const Config& c, const Places& places) {
+  if (c.model.width % c.model.heads != 0) {
+    throw config_error("model.width = " + std::to_string(c.model.width) +
+                           " is not divisible by model.heads = " + std::to_string(c.model.heads),
+                       where(places, {"model.width", "model.heads"}), "every head takes an equal share of the width");
+  }
+  check_patch_fits(c, places, "model.image_size", c.model.image_size);
+  check_patch_fits(c, places, "views.random_size", c.views.random_size);
+  if (c.views.focal > 0) check_patch_fits(c, places, "views.focal_size", c.views.focal_size);
+
+  const std::int64_t side = c.views.random_size / c.model.patch_size;
+  const auto kept = static_cast<std::int64_t>(static_cast<double>(side * side) * (1.0 - c.views.mask_ratio));
+  if (kept < 1) {
+    throw config_error("views.mask_ratio = " + number_text(c.views.mask_ratio) + " keeps none of the " +
+                           std::to_string(side * side) + " patches of a random view",
+                       where(places, {"views.mask_ratio", "views.random_size", "model.patch_size"}),
+                       "lower the ratio, or make the patches smaller");
+  }
+  check_ordered(places, "views.random_scale", c.views.random_scale);
+  check_ordered(places, "views.focal_scale", c.views.focal_scale);
+  if (c.optim.warmup_epochs > c.train.epochs) {
+    throw config_error("optim.warmup_epochs = " + number_text(c.optim.warmup_epochs) +
+                           " is more than train.epochs = " + std::to_string(c.train.epochs),
+                       where(places, {"optim.warmup_epochs", "train.epochs"}), "shorten the warm-up or train longer");
+  }
+}
+
+}  // namespace msn

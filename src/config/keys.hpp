@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one table of all keys. Parsing, printing, the digest, comparing and the check of docs/configuration.md walk it,
+// so that a key is described once.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "config/config.hpp"
+
+namespace msn {
+
+/// A whole number in [min, max].
+struct WholeField {
+  int& (*at)(Config&);
+  int min;
+  int max;
+};
+
+/// A whole number from 0 to 2^63 - 1, the largest that TOML can hold.
+struct SeedField {
+  std::uint64_t& (*at)(Config&);
+};
+
+/// A finite number, or a list of as many as `at` gives.
+struct RealField {
+  std::span<double> (*at)(Config&);
+  double min;
+  double max;
+  bool above_min = false;  ///< `min` itself is refused.
+  bool list = false;
+};
+
+/// The name of a file or folder.
+struct PathField {
+  std::filesystem::path& (*at)(Config&);
+};
+
+/// One of `names`.
+struct ChoiceField {
+  std::span<const std::string_view> names;
+  std::size_t (*get)(Config&);  ///< Index into names; names.size() if the field holds none of them.
+  void (*set)(Config&, std::size_t);
+};
+
+/// Whether a key takes part in the numbers of a run, and so in its digest.
+enum class Effect { numbers, none };
+
+struct Key {
+  std::string_view section;
+  std::string_view name;
+  std::variant<WholeField, SeedField, RealField, PathField, ChoiceField> field;
+  Effect effect = Effect::numbers;
+
+  std::string full_name() const { return std::string(section) + "." + std::string(name); }
+};
+
+/// Every key, section by section, in the order of printing.
+std::span<const Key> all_keys();
+
+/// The key of that section and name, or nullptr.
+const Key* find_key(std::string_view section, std::string_view name);
+
+/// Whether a section of that name exists.
+bool is_section(std::string_view section);
+
+/// The key's value as TOML text. Throws config_error if it cannot be written as TOML.
+std::string value_text(const Key& key, const Config& config);
+
+/// What the key accepts, as the end of a sentence that begins with "must be": "a whole number from 1 to 64".
+std::string accepted_values(const Key& key);
+
+}  // namespace msn

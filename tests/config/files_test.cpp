@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// The files that ship: configs/ and docs/configuration.md.
+#include "base/files.hpp"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <map>
+#include <sstream>
+#include <string>
+
+#include "base/error.hpp"
+#include "config/config.hpp"
+#include "config/keys.hpp"
+#include "support/support.hpp"
+
+namespace msn {
+namespace {
+
+namespace fs = std::filesystem;
+
+const fs::path kSource = MSN_SOURCE_DIR;
+
+TEST(ShippedConfigs, AllParse) {
+  int count = 0;
+  for (const auto& entry : fs::directory_iterator(kSource / "configs")) {
+    SCOPED_TRACE(entry.path());
+    EXPECT_NO_THROW(load_config(entry.path()));
+    ++count;
+  }
+  EXPECT_GE(count, 3);
+}
+
+TEST(ShippedConfigs, VitS16IsTheDefault) {
+  Config published = load_config(kSource / "configs/vit_s16.toml");
+  EXPECT_EQ(config_digest(published), config_digest(Config{}));
+  published.data.path.clear();
+  EXPECT_EQ(published, Config{});
+}
+
+TEST(ShippedConfigs, Cifar10SeesThreeHundredThousandImages) {
+  const Config config = load_config(kSource / "configs/cifar10.toml");
+  EXPECT_EQ(config.train.epochs * 50000, 300000);
+  EXPECT_EQ(config.model.arch, "custom");
+  EXPECT_EQ(config.model.width, 192);
+}
+
+// The rows "| `key` | type | `default` | ... | yes |" of each "## [section]" of the page.
+std::map<std::string, std::string> rows_of_the_page() {
+  std::map<std::string, std::string> rows;
+  std::istringstream page(read_text(kSource / "docs/configuration.md"));
+  std::string section;
+  for (std::string line; std::getline(page, line);) {
+    if (line.starts_with("## [")) section = line.substr(4, line.find(']') - 4);
+    if (line.starts_with("## ") && !line.starts_with("## [")) section.clear();
+    if (!section.empty() && line.starts_with("| `")) {
+      const std::string key = section + "." + line.substr(3, line.find('`', 3) - 3);
+      EXPECT_TRUE(rows.emplace(key, line).second) << key << " stands twice";
+    }
+  }
+  return rows;
+}
+
+TEST(ConfigurationPage, HasEveryKeyWithItsDefaultAndNoOther) {
+  auto rows = rows_of_the_page();
+  for (const Key& key : all_keys()) {
+    const auto row = rows.find(key.full_name());
+    ASSERT_NE(row, rows.end()) << "docs/configuration.md lacks " << key.full_name();
+    EXPECT_NE(row->second.find(" | `" + value_text(key, Config{}) + "` | "), std::string::npos)
+        << key.full_name() << ": the default is " << value_text(key, Config{}) << ", the row is " << row->second;
+    const std::string effect = key.effect == Effect::numbers ? " | yes | " : " | no | ";
+    EXPECT_NE(row->second.find(effect), std::string::npos) << key.full_name() << " changes numbers?" << effect;
+    rows.erase(row);
+  }
+  for (const auto& [key, row] : rows)
+    ADD_FAILURE() << "docs/configuration.md explains an unknown key " << key;
+}
+
+std::string load_failure(const fs::path& file) {
+  try {
+    load_config(file);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::config);
+    return error.what();
+  }
+  ADD_FAILURE() << "loaded " << file;
+  return {};
+}
+
+TEST(LoadConfig, RefusesWhatIsNoReadableFileOfModestSize) {
+  const test::TempDir dir;
+  EXPECT_NE(load_failure(dir / "absent.toml").find("absent.toml"), std::string::npos);
+  EXPECT_NE(load_failure(dir.path()).find("not a regular file"), std::string::npos);
+  ASSERT_EQ(::mkfifo((dir / "pipe").c_str(), 0600), 0);
+  EXPECT_NE(load_failure(dir / "pipe").find("not a regular file"), std::string::npos);
+  write_durably(dir / "large.toml", std::string((1 << 20) + 1, '#'));
+  EXPECT_NE(load_failure(dir / "large.toml").find("limit"), std::string::npos);
+}
+
+TEST(LoadConfig, NamesTheFileInMessages) {
+  const test::TempDir dir;
+  write_durably(dir / "a.toml", "[train]\nseed = -1\n");
+  EXPECT_NE(load_failure(dir / "a.toml").find((dir / "a.toml").string() + ":2:8"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace msn

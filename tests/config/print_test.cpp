@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// to_toml, config_digest, compare_configs.
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "base/error.hpp"
+#include "config/config.hpp"
+#include "config/keys.hpp"
+#include "config/nearest.hpp"
+#include "config/toml_text.hpp"
+
+namespace msn {
+namespace {
+
+Config unusual() {
+  return parse_config(R"(
+[data]
+path = "a \"b\" \\ \u0001 zwölf"
+[views]
+random_scale = [0.1, 0.30000000000000004]
+mask_per = "image"
+interpolation = "bicubic"
+[model]
+arch = "custom"
+width = 96
+depth = 3
+heads = 4
+[loss]
+sharpen = [0.25, 1e-300]
+entropy = 5
+[optim]
+lr = [1e-7, 0.1234567890123456789, 0]
+[train]
+seed = 9223372036854775807
+precision = "fp64"
+)",
+                      "test.toml");
+}
+
+TEST(ToToml, ReadsBackAsTheSameConfig) {
+  EXPECT_EQ(parse_config(to_toml(Config{}), "defaults"), Config{});
+  const Config config = unusual();
+  EXPECT_EQ(parse_config(to_toml(config), "unusual"), config);
+  EXPECT_EQ(to_toml(parse_config(to_toml(config), "unusual")), to_toml(config));
+}
+
+TEST(ToToml, HoldsEveryKey) {
+  const std::string text = to_toml(Config{});
+  for (const Key& key : all_keys()) {
+    EXPECT_NE(text.find("\n" + std::string(key.name) + " = "), std::string::npos) << key.full_name();
+  }
+}
+
+TEST(ToToml, RefusesAPathThatTomlCannotHold) {
+  for (const char* bytes : {"\xff", "\xc3", "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "a\xe2\x82"}) {
+    Config config;
+    config.data.path = bytes;
+    EXPECT_THROW(to_toml(config), Error) << bytes;
+  }
+}
+
+TEST(NumberText, IsATomlNumberWithAFraction) {
+  EXPECT_EQ(number_text(15), "15.0");
+  EXPECT_EQ(number_text(1e-6), "1e-06");
+  EXPECT_EQ(number_text(0.1), "0.1");
+  EXPECT_EQ(number_text(1e22), "1e+22");
+}
+
+TEST(Digest, IsOfTheValuesNotOfTheText) {
+  const std::string digest = config_digest(unusual());
+  EXPECT_EQ(
+      config_digest(parse_config("model = {heads = 4, depth = 3, width = 96}\r\n[train]\r\nprecision='fp64' # why\r\n"
+                                 "seed=0x7fffffffffffffff\r\n[loss]\r\nentropy=5.0\r\nsharpen=[0.25,1e-300,]\r\n"
+                                 "[optim]\r\nlr=[1e-7, 0.1234567890123456789, -0.0]\r\n[views]\r\nmask_per='image'\r\n"
+                                 "interpolation='bicubic'\r\nrandom_scale=[0.1, 0.30000000000000004]\r\n",
+                                 "other.toml")),
+      digest);
+}
+
+// Checkpoints carry the digest: if this value changes, runs that began before need --force-resume.
+TEST(Digest, StaysTheSameFromVersionToVersion) {
+  EXPECT_EQ(config_digest(Config{}), "6ba5f68407de3aeba979af0a1d8b53c2");
+}
+
+TEST(Digest, LeavesOutWhatChangesNoNumber) {
+  const std::string base = config_digest(Config{});
+  const auto with = [](const std::vector<std::string>& overrides) {
+    return config_digest(parse_config("", "empty", overrides));
+  };
+  EXPECT_EQ(with({"data.path=elsewhere", "data.workers=3", "checkpoint.keep=9", "checkpoint.every_steps=0",
+                  "checkpoint.writers=4", "runtime.threads=2"}),
+            base);
+  EXPECT_EQ(with({"model.arch=custom", "model.width=384", "model.depth=12", "model.heads=6"}), base);
+  EXPECT_NE(with({"train.seed=1"}), base);
+  EXPECT_NE(with({"model.arch=vit_base"}), base);
+}
+
+TEST(Compare, ListsKeysValuesAndWhetherNumbersChange) {
+  EXPECT_TRUE(compare_configs(Config{}, Config{}).empty());
+  const auto differences =
+      compare_configs(Config{}, parse_config("", "empty", {"train.seed=7", "data.path=d", "optim.ema=[0.9,1]"}));
+  ASSERT_EQ(differences.size(), 3u);
+  EXPECT_EQ(differences[0].key, "data.path");
+  EXPECT_EQ(differences[0].after, "\"d\"");
+  EXPECT_FALSE(differences[0].changes_numbers);
+  EXPECT_EQ(differences[1].key, "optim.ema");
+  EXPECT_EQ(differences[1].before, "[0.996, 1.0]");
+  EXPECT_EQ(differences[1].after, "[0.9, 1.0]");
+  EXPECT_TRUE(differences[1].changes_numbers);
+  EXPECT_EQ(differences[2].key, "train.seed");
+  EXPECT_EQ(differences[2].after, "7");
+}
+
+TEST(EditDistance, CountsInsertedDeletedAndReplaced) {
+  EXPECT_EQ(edit_distance("", ""), 0u);
+  EXPECT_EQ(edit_distance("", "abc"), 3u);
+  EXPECT_EQ(edit_distance("kitten", "sitting"), 3u);
+  EXPECT_EQ(edit_distance("focal", "focals"), 1u);
+}
+
+}  // namespace
+}  // namespace msn
