@@ -39,7 +39,7 @@ void expect_rank_order_sum(std::size_t length, SumLimits limits) {
   auto values = values_of<T>(world().rank(), length);
   sum_in_rank_order(world(), std::span<T>(values), limits);
   const auto expected = expected_sum<T>(length);
-  EXPECT_EQ(std::memcmp(values.data(), expected.data(), length * sizeof(T)), 0)
+  EXPECT_TRUE(length == 0 || std::memcmp(values.data(), expected.data(), length * sizeof(T)) == 0)
       << length << " values, gather up to " << limits.gather_bytes << ", pieces of " << limits.piece_bytes;
 }
 

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// Faults on purpose, for tests only: MSN_TEST_INJECT="POINT:RANK:ACTION" makes one rank fail at one labelled point.
+#pragma once
+
+#include <string_view>
+
+namespace msn {
+
+/// Does what the environment variable MSN_TEST_INJECT asks for at `point` on `rank`: `throw` (a data error), `defect`
+/// (an exception that is no msn::Error), `exit` (leaves the process with code 9 and no clean-up), `kill` (SIGKILL) or
+/// `hang`. Without the variable, which is read once, it costs one comparison. A malformed variable is a usage error.
+void inject(std::string_view point, int rank);
+
+}  // namespace msn

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// The outermost frame of every command: how it starts, and how it ends on every rank whatever happens.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "commands/command.hpp"
+
+namespace msn {
+
+struct Program {
+  std::string version;  ///< Text of --version.
+  std::vector<CommandMaker> commands;
+};
+
+/// Parses the command line, starts MPI, runs the chosen command and returns the exit code of the process.
+///
+/// - An error in the command line, or a broken launch, is printed once (by the launcher's rank 0) before any rank waits
+///   for another.
+/// - An AgreedError, which every rank throws, is printed by rank 0; MPI ends in order and every rank returns its code.
+/// - Any other exception of one rank among several is printed by it as one line, and MPI_Abort ends the others with its
+///   code. MPI_Finalize is not called then: it would wait for them.
+/// - std::terminate, for instance by an exception in a thread, does the same with code 70.
+int run_guarded(int argc, char** argv, const Program& program);
+
+}  // namespace msn

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "commands/version.hpp"
+
+#include <mpi.h>
+
+#include <algorithm>
+
+#include "base/hdf5.hpp"
+#include "build_table.hpp"
+
+namespace msn {
+
+std::string program_version() {
+  return kProgramVersion;
+}
+
+std::string version_text(const std::vector<std::pair<std::string, std::string>>& more) {
+  char mpi[MPI_MAX_LIBRARY_VERSION_STRING] = "";
+  int length = 0;
+  MPI_Get_library_version(mpi, &length);  // Allowed before MPI_Init.
+  const std::string mpi_text(mpi);
+  std::vector<std::pair<std::string, std::string>> rows{
+      {"MPI", mpi_text.substr(0, std::min(mpi_text.find(','), mpi_text.find('\n')))},
+      {"HDF5", h5::library_version()},
+  };
+  rows.insert(rows.end(), more.begin(), more.end());
+  std::string text = std::string(kBuildTable) + "loaded:\n";
+  for (const auto& [name, value] : rows) {
+    text += "  " + name + std::string(name.size() < 16 ? 16 - name.size() : 1, ' ') + value + "\n";
+  }
+  text.pop_back();
+  return text;
+}
+
+}  // namespace msn

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// A program with one command that fails in a chosen way, to see how run_guarded ends it:
+//   guarded_program fail [--rank R] --how HOW
+// The ranks that do not fail wait in a barrier.
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <csignal>
+#include <cstdlib>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <thread>
+
+#include "base/error.hpp"
+#include "base/inject.hpp"
+#include "comm/world.hpp"
+#include "commands/run_guarded.hpp"
+
+namespace {
+
+struct Options {
+  int rank = 0;
+  std::string how;
+  std::string marker;
+};
+
+void fail(const std::string& how) {
+  if (how == "error") throw msn::data_error("cannot read", "a.h5", "look at it");
+  if (how == "exception") throw std::out_of_range("an index is out of range");
+  if (how == "unknown") throw 7;
+  if (how == "thread") std::thread([] { throw std::runtime_error("a thread failed"); }).join();
+  if (how == "segfault") std::raise(SIGSEGV);
+  if (how == "kill") std::raise(SIGKILL);
+  if (how == "exit") std::_Exit(0);
+}
+
+void run(msn::World& world, const Options& options) {
+  if (options.how == "stopped") {
+    throw msn::AgreedError({msn::ExitCode::stopped, "a checkpoint of step 3 is durable", "", "run it again"});
+  }
+  if (options.how == "agreed") {
+    world.agree([&] {
+      if (world.rank() == options.rank) fail("error");
+    });
+  }
+  if (world.rank() == options.rank) fail(options.how);
+  msn::inject("before-barrier", world.rank());
+  world.barrier();
+}
+
+msn::Command make_command(CLI::App& parent) {
+  auto options = std::make_shared<Options>();
+  CLI::App* app = parent.add_subcommand("fail", "Fails");
+  app->add_option("--rank", options->rank);
+  app->add_option("--how", options->how)->required();
+  app->add_option("--marker", options->marker);
+  return {app, [options](msn::World& world) { run(world, *options); }};
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return msn::run_guarded(argc, argv, {.version = "test", .commands = {make_command}});
+}
