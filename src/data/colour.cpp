@@ -46,8 +46,10 @@ MSN_CLONES void blend_planes(const std::uint8_t* degenerate, std::uint8_t* level
   }
 }
 
-// Eight pixels at once. The compiler does not vectorise these conversions by itself.
+// Eight pixels at once; the compiler does not vectorise these loops by itself. Between bytes and integers stand 16
+// bits, because it has no direct conversion.
 using Bytes8 [[gnu::vector_size(8)]] = std::uint8_t;
+using Shorts8 [[gnu::vector_size(16)]] = std::uint16_t;
 using Ints8 [[gnu::vector_size(32)]] = std::int32_t;
 using Floats8 [[gnu::vector_size(32)]] = float;
 using Doubles8 [[gnu::vector_size(64)]] = double;
@@ -61,9 +63,9 @@ MSN_CLONES void rgb_to_hsv_blocks(std::uint8_t* first, std::uint8_t* second, std
     std::memcpy(&bytes[0], first + lanes * b, lanes);
     std::memcpy(&bytes[1], second + lanes * b, lanes);
     std::memcpy(&bytes[2], third + lanes * b, lanes);
-    const Ints8 r = __builtin_convertvector(bytes[0], Ints8);
-    const Ints8 g = __builtin_convertvector(bytes[1], Ints8);
-    const Ints8 b_ = __builtin_convertvector(bytes[2], Ints8);
+    const Ints8 r = __builtin_convertvector(__builtin_convertvector(bytes[0], Shorts8), Ints8);
+    const Ints8 g = __builtin_convertvector(__builtin_convertvector(bytes[1], Shorts8), Ints8);
+    const Ints8 b_ = __builtin_convertvector(__builtin_convertvector(bytes[2], Shorts8), Ints8);
     const Ints8 rg_max = r > g ? r : g;
     const Ints8 rg_min = r < g ? r : g;
     const Ints8 high = rg_max > b_ ? rg_max : b_;
@@ -90,9 +92,9 @@ MSN_CLONES void rgb_to_hsv_blocks(std::uint8_t* first, std::uint8_t* second, std
     const Floats8 hue_f = __builtin_convertvector(wrapped, Floats8);
     const Ints8 hue_any = __builtin_convertvector(__builtin_convertvector(hue_f, Doubles8) * 255.0, Ints8);
     const Ints8 hue = range == 0 ? Ints8{} : hue_any;
-    bytes[0] = __builtin_convertvector(hue, Bytes8);
-    bytes[1] = __builtin_convertvector(saturation, Bytes8);
-    bytes[2] = __builtin_convertvector(high, Bytes8);
+    bytes[0] = __builtin_convertvector(__builtin_convertvector(hue, Shorts8), Bytes8);
+    bytes[1] = __builtin_convertvector(__builtin_convertvector(saturation, Shorts8), Bytes8);
+    bytes[2] = __builtin_convertvector(__builtin_convertvector(high, Shorts8), Bytes8);
     std::memcpy(first + lanes * b, &bytes[0], lanes);
     std::memcpy(second + lanes * b, &bytes[1], lanes);
     std::memcpy(third + lanes * b, &bytes[2], lanes);
@@ -106,9 +108,13 @@ MSN_CLONES void hsv_to_rgb_blocks(std::uint8_t* first, std::uint8_t* second, std
     std::memcpy(&bytes[0], first + lanes * b, lanes);
     std::memcpy(&bytes[1], second + lanes * b, lanes);
     std::memcpy(&bytes[2], third + lanes * b, lanes);
-    const Floats8 turned = __builtin_convertvector(__builtin_convertvector(bytes[0], Ints8), Floats8) * 6.0f / 255.0f;
-    const Floats8 s = __builtin_convertvector(__builtin_convertvector(bytes[1], Ints8), Floats8) / 255.0f;
-    const Ints8 v = __builtin_convertvector(bytes[2], Ints8);
+    const Floats8 turned =
+        __builtin_convertvector(__builtin_convertvector(__builtin_convertvector(bytes[0], Shorts8), Ints8), Floats8) *
+        6.0f / 255.0f;
+    const Floats8 s =
+        __builtin_convertvector(__builtin_convertvector(__builtin_convertvector(bytes[1], Shorts8), Ints8), Floats8) /
+        255.0f;
+    const Ints8 v = __builtin_convertvector(__builtin_convertvector(bytes[2], Shorts8), Ints8);
     const Floats8 value = __builtin_convertvector(v, Floats8);
     const Ints8 whole = __builtin_convertvector(turned, Ints8);
     const Floats8 f = turned - __builtin_convertvector(whole, Floats8);
@@ -120,9 +126,9 @@ MSN_CLONES void hsv_to_rgb_blocks(std::uint8_t* first, std::uint8_t* second, std
     const Ints8 red = (sector == 0) | (sector == 5) ? v : sector == 1 ? q : sector == 4 ? t : p;
     const Ints8 green = (sector == 1) | (sector == 2) ? v : sector == 0 ? t : sector == 3 ? q : p;
     const Ints8 blue = (sector == 3) | (sector == 4) ? v : sector == 2 ? t : sector == 5 ? q : p;
-    bytes[0] = __builtin_convertvector(red, Bytes8);
-    bytes[1] = __builtin_convertvector(green, Bytes8);
-    bytes[2] = __builtin_convertvector(blue, Bytes8);
+    bytes[0] = __builtin_convertvector(__builtin_convertvector(red, Shorts8), Bytes8);
+    bytes[1] = __builtin_convertvector(__builtin_convertvector(green, Shorts8), Bytes8);
+    bytes[2] = __builtin_convertvector(__builtin_convertvector(blue, Shorts8), Bytes8);
     std::memcpy(first + lanes * b, &bytes[0], lanes);
     std::memcpy(second + lanes * b, &bytes[1], lanes);
     std::memcpy(third + lanes * b, &bytes[2], lanes);

@@ -71,42 +71,29 @@ Taps make_taps(int in, int out, Interpolation interpolation) {
   return taps;
 }
 
-constexpr std::size_t block = 48;  ///< Bytes that one step of weigh() keeps in registers; 16 RGB pixels.
-using Bytes8 [[gnu::vector_size(8)]] = std::uint8_t;
-using Ints8 [[gnu::vector_size(32)]] = std::int32_t;
+constexpr std::size_t block = 48;  ///< Bytes that weigh() sums at once, few enough for registers; 16 RGB pixels.
 
 /// out[o][lane] = rounded sum over taps i of weight[o][i] * in[first[o] + i][lane], for all output positions o.
 /// Both passes are this one: along columns a lane is a byte of a row, along rows a byte of 16 transposed rows. Rows of
 /// `in` and `out` are `in_stride` and `out_stride` bytes apart and hold a whole number of blocks.
 MSN_CLONES void weigh(const std::uint8_t* in, std::size_t in_stride, std::uint8_t* out, std::size_t out_stride,
                       std::size_t blocks, const Taps& taps) {
-  constexpr std::int32_t half = 1 << (fraction_bits - 1);
-  constexpr std::size_t parts = block / 8;
   const std::size_t outputs = taps.first.size();
   for (std::size_t o = 0; o < outputs; ++o) {
     const std::int32_t* weight = taps.weight.data() + o * taps.most;
     const int count = taps.count[o];
     for (std::size_t b = 0; b < blocks; ++b) {
       const std::uint8_t* from = in + static_cast<std::size_t>(taps.first[o]) * in_stride + b * block;
-      Ints8 sum[parts];
-      for (std::size_t p = 0; p < parts; ++p)
-        sum[p] = Ints8{} + half;
+      std::int32_t sum[block];
+      for (std::int32_t& lane : sum)
+        lane = 1 << (fraction_bits - 1);
       for (int i = 0; i < count; ++i, from += in_stride) {
-        const std::int32_t w = weight[i];
-#pragma GCC unroll 6
-        for (std::size_t p = 0; p < parts; ++p) {
-          Bytes8 bytes;
-          std::memcpy(&bytes, from + 8 * p, 8);
-          sum[p] += __builtin_convertvector(bytes, Ints8) * w;
-        }
+        for (std::size_t lane = 0; lane < block; ++lane)
+          sum[lane] += weight[i] * from[lane];
       }
       std::uint8_t* to = out + o * out_stride + b * block;
-      for (std::size_t p = 0; p < parts; ++p) {
-        Ints8 level = sum[p] >> fraction_bits;
-        level = level < 0 ? Ints8{} : level;
-        level = level > 255 ? Ints8{} + 255 : level;
-        const Bytes8 bytes = __builtin_convertvector(level, Bytes8);
-        std::memcpy(to + 8 * p, &bytes, 8);
+      for (std::size_t lane = 0; lane < block; ++lane) {
+        to[lane] = static_cast<std::uint8_t>(std::min(std::max(sum[lane] >> fraction_bits, 0), 255));
       }
     }
   }
