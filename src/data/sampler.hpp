@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// The order of data, as a pure function: nothing is stored, any position of any epoch is found at once.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace msn {
+
+/// A random order of the samples 0 .. n-1 for each (seed, epoch): a keyed permutation by a Feistel network over Philox
+/// (Luby and Rackoff, SIAM J. Comput. 17, 1988), walking its cycle until the value is below n.
+class Sampler {
+ public:
+  /// 0 < n <= 2^32.
+  Sampler(std::uint64_t samples, std::uint64_t seed);
+
+  /// The sample at `position` of `epoch`; position < n.
+  std::uint64_t at(std::uint64_t epoch, std::uint64_t position) const;
+  std::uint64_t samples() const { return samples_; }
+
+ private:
+  std::uint64_t samples_;
+  std::uint64_t seed_;
+  int half_bits_;  ///< The network permutes 2^(2 half_bits) values, at least n.
+};
+
+/// Whole global batches in an epoch; what is left over is dropped (each epoch drops other samples).
+std::uint64_t steps_per_epoch(std::uint64_t samples, int global_batch);
+
+/// Where a rank's share of a step lies.
+struct StepShare {
+  std::uint64_t epoch = 0;
+  std::uint64_t position = 0;  ///< In the epoch, of the first sample of this rank.
+  int count = 0;               ///< Samples of this rank.
+};
+
+/// Rank r of W takes the r-th contiguous slice of the global batch, so that a step has the same samples at any W.
+/// Throws config_error if the batch cannot be divided by the ranks or is larger than the data set.
+StepShare share_of_step(std::uint64_t step, std::uint64_t samples, int global_batch, int rank, int world_size);
+
+/// The samples of one rank in one step, in order of position.
+std::vector<std::uint64_t> samples_of_step(const Sampler& sampler, const StepShare& share);
+
+}  // namespace msn

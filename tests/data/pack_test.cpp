@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "data/pack.hpp"
+
+#include <gtest/gtest.h>
+
+#include "base/hash.hpp"
+#include "data_support.hpp"
+#include "support/support.hpp"
+
+namespace msn {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::map<std::string, std::string> hashes(const fs::path& folder) {
+  std::map<std::string, std::string> out;
+  for (const auto& entry : fs::directory_iterator(folder))
+    out[entry.path().filename()] = hash_file(entry.path());
+  return out;
+}
+
+PackOptions with_shards(std::uint64_t shards, OnBad on_bad = OnBad::fail) {
+  PackOptions options;
+  options.shards = shards;
+  options.on_bad = on_bad;
+  return options;
+}
+
+TEST(Pack, FindsClassesAndIgnoresOtherFiles) {
+  const test::TempDir dir;
+  test::write_folder(dir / "in", 2, 3);
+  test::write_file(dir / "in" / "class0" / "notes.txt", "text");
+  test::write_file(dir / "in" / "class0" / ".hidden.jpg", "text");
+  test::write_file(dir / "in" / "class1" / "deep" / "image_without_ending", test::small_jpeg(50));
+  test::write_file(dir / "in" / "class1" / "copy.JPEG", test::small_jpeg(0));
+  const PackReport report = test::pack_folder(dir / "in", dir / "set");
+  EXPECT_EQ(report.manifest.count, 8u);
+  EXPECT_EQ(report.manifest.classes, (std::vector<std::string>{"class0", "class1"}));
+  EXPECT_EQ(report.ignored, 1u);
+  EXPECT_EQ(report.manifest.duplicates, 1u);
+  EXPECT_EQ(report.manifest.shards.size(), 1u);
+  EXPECT_EQ(report.manifest.shards[0].file, "set-00000-of-00001.h5");
+  const DataSet set(dir / "set");
+  EXPECT_EQ(set.label(0), 0);
+  EXPECT_EQ(set.label(7), 1);
+}
+
+TEST(Pack, DoesNotDependOnWorkers) {
+  const test::TempDir dir;
+  test::write_folder(dir / "in", 2, 10);
+  for (const int workers : {1, 4}) {
+    PackOptions options = with_shards(3);
+    options.inputs = {(dir / "in").string()};
+    options.output = dir / std::to_string(workers) / "set";
+    options.workers = workers;
+    pack(options);
+  }
+  EXPECT_EQ(hashes(dir / "1" / "set"), hashes(dir / "4" / "set"));
+}
+
+TEST(Pack, TheFingerprintIsThatOfTheImagesNotOfTheCut) {
+  const test::TempDir dir;
+  test::write_folder(dir / "in", 2, 5);
+  const auto one = test::pack_folder(dir / "in", dir / "one", with_shards(1));
+  const auto three = test::pack_folder(dir / "in", dir / "three", with_shards(3));
+  PackOptions unlabelled;
+  unlabelled.labels = Labels::none;
+  const auto other = test::pack_folder(dir / "in", dir / "other", unlabelled);
+  EXPECT_EQ(one.manifest.fingerprint, three.manifest.fingerprint);
+  EXPECT_NE(one.manifest.fingerprint, other.manifest.fingerprint);
+  EXPECT_TRUE(other.manifest.classes.empty());
+  EXPECT_EQ(DataSet(dir / "other").label(0), -1);
+}
+
+TEST(Pack, CutsByBytes) {
+  const test::TempDir dir;
+  test::write_folder(dir / "in", 1, 10);
+  PackOptions options;
+  options.shard_bytes = 2 * test::small_jpeg(0).size() + 200;
+  const auto report = test::pack_folder(dir / "in", dir / "set", options);
+  EXPECT_GT(report.manifest.shards.size(), 2u);
+  EXPECT_EQ(DataSet(dir / "set").count(), 10u);
+}
+
+TEST(Pack, FailsAtTheFirstBadFileAndLeavesNothing) {
+  const test::TempDir dir;
+  test::write_folder(dir / "in", 2, 5);
+  test::write_file(dir / "in" / "class0" / "2.jpg", "this is text");
+  test::write_file(dir / "in" / "class1" / "1.jpg", "");
+  test::expect_data_error([&] { test::pack_folder(dir / "in", dir / "set"); },
+                          {"class0/2.jpg", "neither a JPEG nor a PNG", "--on-bad skip"});
+  EXPECT_FALSE(fs::exists(dir / "set"));
+}
+
+TEST(Pack, SkipsBadFilesOnRequestAndNamesEach) {
+  const test::TempDir dir;
+  test::write_folder(dir / "in", 2, 5);
+  test::write_file(dir / "in" / "class0" / "2.jpg", "this is text");
+  auto truncated = test::small_jpeg(77);
+  truncated.resize(truncated.size() - 10);
+  test::write_file(dir / "in" / "class1" / "1.jpg", truncated);
+  fs::create_symlink(dir / "nowhere", dir / "in" / "class1" / "link.jpg");
+  const auto report = test::pack_folder(dir / "in", dir / "set", with_shards(2, OnBad::skip));
+  ASSERT_EQ(report.left_out.size(), 3u);
+  EXPECT_EQ(report.left_out[0].name, "class0/2.jpg");
+  EXPECT_NE(report.left_out[1].reason.find("truncated"), std::string::npos);
+  EXPECT_EQ(report.left_out[2].name, "class1/link.jpg");
+  EXPECT_EQ(report.manifest.left_out, 3u);
+  EXPECT_EQ(DataSet(dir / "set").count(), 8u);
+  // The same call again has nothing to do and tells the same.
+  const auto again = test::pack_folder(dir / "in", dir / "set", with_shards(2, OnBad::skip));
+  EXPECT_TRUE(again.already_complete);
+  EXPECT_EQ(again.left_out.size(), 3u);
+  EXPECT_EQ(again.bytes, report.bytes);
+  test::expect_data_error([&] { test::pack_folder(dir / "in", dir / "set", with_shards(2)); },
+                          {"left out", "--on-bad skip"});
+}
+
+TEST(Pack, AllImagesBadIsAnError) {
+  const test::TempDir dir;
+  test::write_file(dir / "in" / "a.jpg", "text");
+  PackOptions options;
+  options.on_bad = OnBad::skip;
+  test::expect_data_error([&] { test::pack_folder(dir / "in", dir / "set", options); }, {"not one"});
+  EXPECT_FALSE(fs::exists(dir / "set"));
+}
+
+TEST(Pack, GoesOnAfterAnInterruption) {
+  const test::TempDir dir;
+  test::write_folder(dir / "in", 2, 6);
+  const auto whole = test::pack_folder(dir / "in", dir / "set", with_shards(4));
+  const auto expected = hashes(dir / "set");
+  // As a run leaves it that was killed in its third shard.
+  fs::remove(dir / "set" / "dataset.json");
+  fs::remove(dir / "set" / "set-00003-of-00004.h5");
+  fs::rename(dir / "set" / "set-00002-of-00004.h5", dir / "set" / "set-00002-of-00004.h5.partial");
+  fs::resize_file(dir / "set" / "set-00002-of-00004.h5.partial", 100);
+  test::expect_data_error([&] { DataSet(dir / "set"); }, {"not a finished data set"});
+  const auto report = test::pack_folder(dir / "in", dir / "set", with_shards(4));
+  EXPECT_EQ(report.shards_reused, 2u);
+  EXPECT_EQ(report.manifest.fingerprint, whole.manifest.fingerprint);
+  EXPECT_EQ(hashes(dir / "set"), expected);
+}
+
+TEST(Pack, MakesShardsAnewWhoseSourcesChanged) {
+  const test::TempDir dir;
+  test::write_folder(dir / "in", 2, 6);
+  const auto first = test::pack_folder(dir / "in", dir / "set", with_shards(4));
+  fs::remove(dir / "set" / "dataset.json");
+  test::write_file(dir / "in" / "class0" / "0.jpg", test::small_jpeg(500));
+  const auto report = test::pack_folder(dir / "in", dir / "set", with_shards(4));
+  EXPECT_EQ(report.shards_reused, 3u);
+  EXPECT_NE(report.manifest.fingerprint, first.manifest.fingerprint);
+  EXPECT_EQ(DataSet(dir / "set").read(0), test::small_jpeg(500));
+}
+
+TEST(Pack, RefusesToOverwriteSomethingElse) {
+  const test::TempDir dir;
+  test::write_folder(dir / "in", 2, 3);
+  test::write_folder(dir / "other", 1, 3);
+  test::pack_folder(dir / "in", dir / "set");
+  const auto before = hashes(dir / "set");
+  test::expect_data_error([&] { test::pack_folder(dir / "other", dir / "set"); },
+                          {"already holds", "set", "another folder"});
+  EXPECT_EQ(hashes(dir / "set"), before);
+  test::write_file(dir / "mine" / "letter.txt", "dear");
+  test::expect_data_error([&] { test::pack_folder(dir / "in", dir / "mine"); }, {"other files", "letter.txt"});
+  EXPECT_EQ(read_text(dir / "mine" / "letter.txt"), "dear");
+}
+
+TEST(Pack, NamesMissingAndEmptyInputs) {
+  const test::TempDir dir;
+  test::expect_data_error([&] { test::pack_folder(dir / "absent", dir / "set"); }, {"no such input", "absent"});
+  fs::create_directory(dir / "empty");
+  test::expect_data_error([&] { test::pack_folder(dir / "empty", dir / "set"); }, {"no JPEG or PNG", "empty"});
+  test::write_file(dir / "file", "x");
+  test::expect_data_error([&] { test::pack_folder(dir / "file", dir / "set"); }, {"no folder", "file"});
+  EXPECT_FALSE(fs::exists(dir / "set"));
+}
+
+TEST(Pack, AnImageBesideClassFoldersHasNoClass) {
+  const test::TempDir dir;
+  test::write_folder(dir / "in", 2, 2);
+  test::write_file(dir / "in" / "loose.jpg", test::small_jpeg(9));
+  test::expect_data_error([&] { test::pack_folder(dir / "in", dir / "set"); }, {"loose.jpg", "--labels none"});
+}
+
+TEST(Pack, MoreShardsThanImagesIsAUsageError) {
+  const test::TempDir dir;
+  test::write_folder(dir / "in", 1, 2);
+  try {
+    test::pack_folder(dir / "in", dir / "set", with_shards(3));
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::usage);
+  }
+}
+
+TEST(Pack, ParsesSizes) {
+  EXPECT_EQ(parse_size("1GiB"), std::uint64_t{1} << 30);
+  EXPECT_EQ(parse_size("500MB"), 500000000u);
+  EXPECT_EQ(parse_size("4096"), 4096u);
+  for (const char* bad : {"", "0", "GiB", "-1", "1 GiB", "1gib", "99999999999TiB"})
+    EXPECT_THROW(parse_size(bad), Error);
+}
+
+}  // namespace
+}  // namespace msn

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "data/sampler.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.hpp"
+
+namespace msn {
+namespace {
+
+std::vector<std::uint64_t> whole_epoch(std::uint64_t n, std::uint64_t seed, std::uint64_t epoch) {
+  const Sampler sampler(n, seed);
+  std::vector<std::uint64_t> order(n);
+  for (std::uint64_t i = 0; i < n; ++i)
+    order[i] = sampler.at(epoch, i);
+  return order;
+}
+
+TEST(Sampler, HoldsEverySampleOnce) {
+  for (const std::uint64_t n : {1u, 2u, 3u, 5u, 16u, 17u, 100u, 1023u, 1024u, 1025u, 50000u}) {
+    auto order = whole_epoch(n, 11, 2);
+    std::sort(order.begin(), order.end());
+    for (std::uint64_t i = 0; i < n; ++i)
+      ASSERT_EQ(order[i], i) << "n " << n;
+  }
+}
+
+TEST(Sampler, LargeNumbersStayInRange) {
+  const Sampler sampler(std::uint64_t{1} << 32, 1);
+  EXPECT_LT(sampler.at(0, (std::uint64_t{1} << 32) - 1), std::uint64_t{1} << 32);
+}
+
+TEST(Sampler, DiffersBetweenSeedsAndEpochsAndFromTheIdentity) {
+  const auto base = whole_epoch(1000, 1, 0);
+  const auto same_places = [&](const std::vector<std::uint64_t>& other) {
+    int same = 0;
+    for (std::size_t i = 0; i < base.size(); ++i)
+      same += base[i] == other[i];
+    return same;
+  };
+  EXPECT_LT(same_places(whole_epoch(1000, 2, 0)), 10);
+  EXPECT_LT(same_places(whole_epoch(1000, 1, 1)), 10);
+  std::vector<std::uint64_t> identity(1000);
+  for (std::size_t i = 0; i < identity.size(); ++i)
+    identity[i] = i;
+  EXPECT_LT(same_places(identity), 10);
+  EXPECT_EQ(base, whole_epoch(1000, 1, 0));
+}
+
+TEST(Sampler, SpreadsASampleOverAllPositions) {
+  // The position of sample 0 over many epochs, in ten bins.
+  constexpr int epochs = 2000;
+  std::vector<int> bins(10);
+  for (std::uint64_t epoch = 0; epoch < epochs; ++epoch) {
+    const auto order = whole_epoch(50, 3, epoch);
+    const auto place = std::find(order.begin(), order.end(), 0) - order.begin();
+    ++bins[static_cast<std::size_t>(place / 5)];
+  }
+  for (const int count : bins)
+    EXPECT_NEAR(count, epochs / 10.0, 5 * std::sqrt(epochs / 10.0));
+}
+
+TEST(StepShare, MakesTheSameGlobalBatchForAnyNumberOfRanks) {
+  const Sampler sampler(103, 5);
+  for (std::uint64_t step = 0; step < 20; ++step) {
+    const auto whole = samples_of_step(sampler, share_of_step(step, 103, 12, 0, 1));
+    EXPECT_EQ(whole.size(), 12u);
+    for (const int ranks : {2, 3, 4, 12}) {
+      std::vector<std::uint64_t> joined;
+      for (int rank = 0; rank < ranks; ++rank) {
+        const auto part = samples_of_step(sampler, share_of_step(step, 103, 12, rank, ranks));
+        joined.insert(joined.end(), part.begin(), part.end());
+      }
+      EXPECT_EQ(joined, whole);
+    }
+  }
+}
+
+TEST(StepShare, DropsTheRestOfAnEpoch) {
+  EXPECT_EQ(steps_per_epoch(103, 12), 8u);
+  const StepShare first_of_second = share_of_step(8, 103, 12, 0, 1);
+  EXPECT_EQ(first_of_second.epoch, 1u);
+  EXPECT_EQ(first_of_second.position, 0u);
+}
+
+TEST(StepShare, RefusesWhatCannotBeDivided) {
+  EXPECT_THROW(share_of_step(0, 100, 10, 0, 3), Error);
+  EXPECT_THROW(share_of_step(0, 5, 10, 0, 2), Error);
+}
+
+}  // namespace
+}  // namespace msn
