@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "commands/inspect.hpp"
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "base/error.hpp"
+#include "checkpoint/layout.hpp"
+#include "checkpoint/manifest.hpp"
+#include "comm/world.hpp"
+
+namespace msn {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+namespace {
+
+struct Options {
+  std::string path;
+  bool json = false;
+};
+
+/// What can lie at a path: the entry that tells it, and who describes it.
+struct Kind {
+  const char* sign;
+  json (*describe)(const fs::path&);
+};
+constexpr Kind kKinds[] = {
+    {"manifest.json", describe_checkpoint},
+    {"checkpoints", describe_run},
+};
+
+json describe(const fs::path& path) {
+  std::error_code ignored;
+  if (!fs::exists(path, ignored)) throw data_error("there is nothing here", path.string(), "check the path");
+  for (const Kind& kind : kKinds) {
+    if (fs::exists(path / kind.sign, ignored)) return kind.describe(path);
+  }
+  throw data_error("neither a checkpoint nor a run folder", path.string(),
+                   "give a folder with a manifest.json or a checkpoints folder in it");
+}
+
+/// One "name: value" a line; a list of objects as one object a line.
+std::string plain_text(const json& facts) {
+  std::string text;
+  for (const auto& [name, value] : facts.items()) {
+    if (value.is_array()) {
+      text += name + ":\n";
+      for (const auto& item : value)
+        text += "  " + item.dump() + "\n";
+    } else {
+      text += name + ": " + (value.is_string() ? one_line(value.get<std::string>()) : value.dump()) + "\n";
+    }
+  }
+  return text;
+}
+
+void inspect(World& world, const Options& options) {
+  const std::string text = world.on_root([&] {
+    const json facts = describe(options.path);
+    return options.json ? facts.dump() + "\n" : plain_text(facts);
+  });
+  if (world.rank() == 0) std::fputs(text.c_str(), stdout);
+}
+
+}  // namespace
+
+json describe_checkpoint(const fs::path& checkpoint) {
+  const Manifest manifest = read_manifest(checkpoint);
+  const CheckpointFacts& facts = manifest.facts;
+  json out{{"kind", "checkpoint"},
+           {"step", facts.step},
+           {"epoch", facts.epoch},
+           {"samples_seen", facts.samples_seen},
+           {"seed", facts.seed},
+           {"global_batch", facts.global_batch},
+           {"world_size", facts.world_size},
+           {"config_digest", facts.config_digest},
+           {"data_fingerprint", facts.data_fingerprint},
+           {"written",
+            {{"time", manifest.written.time}, {"host", manifest.written.host}, {"version", manifest.written.version}}},
+           {"files", json::array()},
+           {"tensors", json::array()}};
+  std::uint64_t bytes = 0;
+  for (const auto& file : manifest.files) {
+    bytes += file.size;
+    out["files"].push_back({{"name", file.name}, {"size", file.size}});
+  }
+  out["bytes"] = bytes;
+  for (const auto& tensor : manifest.tensors) {
+    out["tensors"].push_back({{"name", tensor.name}, {"type", element_name(tensor.type)}, {"shape", tensor.shape}});
+  }
+  return out;
+}
+
+json describe_run(const fs::path& run) {
+  json out{{"kind", "run"}, {"checkpoints", json::array()}};
+  const auto latest = read_latest(run);
+  out["latest"] = latest ? json(*latest) : json(nullptr);
+  for (const auto& candidate : list_checkpoints(run)) {
+    json entry{{"step", candidate.step}, {"folder", candidate.folder.filename().string()}};
+    try {
+      const Manifest manifest = read_manifest(candidate.folder);
+      entry["epoch"] = manifest.facts.epoch;
+      entry["written"] = manifest.written.time;
+    } catch (const Error& error) {
+      entry["problem"] = error.what();
+    }
+    out["checkpoints"].push_back(entry);
+  }
+  return out;
+}
+
+Command make_inspect_command(CLI::App& parent) {
+  auto options = std::make_shared<Options>();
+  CLI::App* app = parent.add_subcommand("inspect", "Say what a checkpoint or a run folder holds");
+  app->add_option("PATH", options->path, "Folder to look at")->required();
+  app->add_flag("--json", options->json, "Print one line of JSON");
+  app->footer("Example: msn inspect runs/first/checkpoints/step-00012500");
+  return {app, [options](World& world) { inspect(world, *options); }};
+}
+
+}  // namespace msn

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json_fwd.hpp>
+
+#include "commands/command.hpp"
+
+namespace msn {
+
+/// `msn inspect PATH [--json]`: says what lies at PATH, without reading the bulk of it.
+Command make_inspect_command(CLI::App& parent);
+
+/// The facts of a checkpoint folder, from its manifest. Throws data_error.
+nlohmann::json describe_checkpoint(const std::filesystem::path& checkpoint);
+
+/// The checkpoints of a run folder, each whole or with what is wrong with it. Throws data_error.
+nlohmann::json describe_run(const std::filesystem::path& run);
+
+}  // namespace msn

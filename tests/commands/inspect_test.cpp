@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "commands/inspect.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "base/files.hpp"
+#include "checkpoint/state.hpp"
+#include "support/mpi.hpp"
+#include "support/support.hpp"
+
+namespace msn {
+namespace {
+
+TEST(Inspect, DescribesACheckpoint) {
+  const test::TempDir run;
+  test::SmallState state(3);
+  write_checkpoint(test::world(), run.path(), test::facts_of_step(20), state.tensors(), 1);
+  const auto facts = describe_checkpoint(run / "checkpoints/step-00000020");
+  EXPECT_EQ(facts.at("kind"), "checkpoint");
+  EXPECT_EQ(facts.at("step"), 20);
+  EXPECT_EQ(facts.at("tensors").size(), state.tensors().size());
+  EXPECT_EQ(facts.at("tensors").at(1).at("type"), "float32");
+  EXPECT_EQ(facts.at("files").size(), 1u);
+}
+
+TEST(Inspect, DescribesARunWithWhatIsWrongInIt) {
+  const test::TempDir run;
+  test::SmallState state(3);
+  for (const std::uint64_t step : {10, 20}) {
+    write_checkpoint(test::world(), run.path(), test::facts_of_step(step), state.tensors(), 1);
+  }
+  std::filesystem::remove(run / "checkpoints/step-00000010/manifest.json");
+  const auto facts = describe_run(run.path());
+  EXPECT_EQ(facts.at("latest"), 20);
+  ASSERT_EQ(facts.at("checkpoints").size(), 2u);
+  EXPECT_EQ(facts.at("checkpoints").at(0).at("step"), 20);
+  EXPECT_FALSE(facts.at("checkpoints").at(0).contains("problem"));
+  EXPECT_TRUE(facts.at("checkpoints").at(1).contains("problem"));
+}
+
+}  // namespace
+}  // namespace msn
