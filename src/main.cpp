@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "commands/eval.hpp"
 #include "commands/inspect.hpp"
+#include "commands/pack.hpp"
 #include "commands/run_guarded.hpp"
+#include "commands/train.hpp"
 #include "commands/version.hpp"
 
 int main(int argc, char** argv) {
@@ -8,6 +11,9 @@ int main(int argc, char** argv) {
       .version = msn::version_text(),
       .commands =
           {
+              msn::make_pack_command,
+              msn::make_train_command,
+              msn::make_eval_command,
               msn::make_inspect_command,
           },
   };

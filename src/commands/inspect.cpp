@@ -13,6 +13,7 @@
 #include "checkpoint/layout.hpp"
 #include "checkpoint/manifest.hpp"
 #include "comm/world.hpp"
+#include "commands/inspect_data.hpp"
 
 namespace msn {
 
@@ -26,27 +27,31 @@ struct Options {
   bool json = false;
 };
 
-/// What can lie at a path: the entry that tells it, and who describes it.
+/// One "name: value" a line; a list of objects as one object a line.
+std::string plain_text(const json& facts);
+
+/// What can lie at a path: the entry that tells it, who describes it, and how that reads on a terminal.
 struct Kind {
   const char* sign;
   json (*describe)(const fs::path&);
+  std::string (*text)(const json&);
 };
 constexpr Kind kKinds[] = {
-    {"manifest.json", describe_checkpoint},
-    {"checkpoints", describe_run},
+    {"manifest.json", describe_checkpoint, plain_text},
+    {"checkpoints", describe_run, plain_text},
+    {"dataset.json", describe_dataset, dataset_text},
 };
 
-json describe(const fs::path& path) {
+const Kind& kind_of(const fs::path& path) {
   std::error_code ignored;
   if (!fs::exists(path, ignored)) throw data_error("there is nothing here", path.string(), "check the path");
   for (const Kind& kind : kKinds) {
-    if (fs::exists(path / kind.sign, ignored)) return kind.describe(path);
+    if (fs::exists(path / kind.sign, ignored)) return kind;
   }
-  throw data_error("neither a checkpoint nor a run folder", path.string(),
-                   "give a folder with a manifest.json or a checkpoints folder in it");
+  throw data_error("neither a data set, a checkpoint nor a run folder", path.string(),
+                   "give a folder with a dataset.json, a manifest.json or a checkpoints folder in it");
 }
 
-/// One "name: value" a line; a list of objects as one object a line.
 std::string plain_text(const json& facts) {
   std::string text;
   for (const auto& [name, value] : facts.items()) {
@@ -63,8 +68,9 @@ std::string plain_text(const json& facts) {
 
 void inspect(World& world, const Options& options) {
   const std::string text = world.on_root([&] {
-    const json facts = describe(options.path);
-    return options.json ? facts.dump() + "\n" : plain_text(facts);
+    const Kind& kind = kind_of(options.path);
+    const json facts = kind.describe(options.path);
+    return options.json ? facts.dump() + "\n" : kind.text(facts);
   });
   if (world.rank() == 0) std::fputs(text.c_str(), stdout);
 }
@@ -119,7 +125,7 @@ json describe_run(const fs::path& run) {
 
 Command make_inspect_command(CLI::App& parent) {
   auto options = std::make_shared<Options>();
-  CLI::App* app = parent.add_subcommand("inspect", "Say what a checkpoint or a run folder holds");
+  CLI::App* app = parent.add_subcommand("inspect", "Say what a data set, a checkpoint or a run folder holds");
   app->add_option("PATH", options->path, "Folder to look at")->required();
   app->add_flag("--json", options->json, "Print one line of JSON");
   app->footer("Example: msn inspect runs/first/checkpoints/step-00012500");

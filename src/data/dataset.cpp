@@ -59,7 +59,7 @@ DataSetManifest parse(const json& document, const std::string& where) {
 
 }  // namespace
 
-DataSetManifest read_manifest(const fs::path& folder) {
+DataSetManifest read_dataset_manifest(const fs::path& folder) {
   const fs::path file = folder / file_name;
   if (!fs::exists(file)) {
     throw data_error(fs::is_directory(folder) ? "the folder is not a finished data set: it has no dataset.json"
@@ -73,7 +73,7 @@ DataSetManifest read_manifest(const fs::path& folder) {
   }
 }
 
-void write_manifest(const fs::path& folder, const DataSetManifest& manifest) {
+void write_dataset_manifest(const fs::path& folder, const DataSetManifest& manifest) {
   json shards = json::array();
   for (const ShardEntry& shard : manifest.shards) {
     shards.push_back({{"file", shard.file}, {"count", shard.count}, {"size", shard.size}, {"hash", shard.hash}});
@@ -89,7 +89,7 @@ void write_manifest(const fs::path& folder, const DataSetManifest& manifest) {
   write_durably(folder / file_name, document.dump(1) + "\n");
 }
 
-DataSet::DataSet(const fs::path& folder) : folder_(folder), manifest_(read_manifest(folder)) {
+DataSet::DataSet(const fs::path& folder) : folder_(folder), manifest_(read_dataset_manifest(folder)) {
   std::uint64_t first = 0;
   for (const ShardEntry& entry : manifest_.shards) {
     const fs::path file = folder / entry.file;

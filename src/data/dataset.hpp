@@ -32,8 +32,8 @@ struct DataSetManifest {
 };
 
 /// Throws data_error for anything that is not as msn pack writes it.
-DataSetManifest read_manifest(const std::filesystem::path& folder);
-void write_manifest(const std::filesystem::path& folder, const DataSetManifest& manifest);
+DataSetManifest read_dataset_manifest(const std::filesystem::path& folder);
+void write_dataset_manifest(const std::filesystem::path& folder, const DataSetManifest& manifest);
 
 /// A data set open for reading; thread-safe. Samples are numbered from 0 through all shards in order.
 class DataSet {

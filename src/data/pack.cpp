@@ -318,7 +318,7 @@ PackReport pack(const PackOptions& options) {
     if (report.manifest.count == 0) throw data_error("not one of the images is good", options.inputs.front());
     report.manifest.name = fs::absolute(options.output).lexically_normal().filename().string();
     report.manifest.classes = sources.classes;
-    write_manifest(options.output, report.manifest);
+    write_dataset_manifest(options.output, report.manifest);
     return report;
   } catch (...) {
     clean_up(options.output, plan);

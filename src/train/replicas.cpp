@@ -31,9 +31,9 @@ void check_replicas(const World& world, TrainState& state) {
   for (std::size_t g = 0; g < groups.size(); ++g) {
     for (std::size_t rank = 1; rank < all.size(); ++rank) {
       if (all[rank].compare(g * digits, digits, all[0], g * digits, digits) != 0) {
-        throw internal_error("the replicas of " + std::string(groups[g]) + "* differ between rank 0 and rank " +
-                                 std::to_string(rank) + " after step " + std::to_string(state.step),
-                             "check_replicas");
+        throw AgreedError(internal_error("the replicas of " + std::string(groups[g]) + "* differ between rank 0 and rank " +
+                                             std::to_string(rank) + " after step " + std::to_string(state.step),
+                                         "check_replicas"));
       }
     }
   }

@@ -86,8 +86,10 @@ double Stepper::encoder_gradient_norm() const {
   };
   const double norm = std::sqrt(squares(encoder));
   if (!std::isfinite(norm) || !std::isfinite(squares(prototypes))) {
-    throw numerics_error("the gradients are not finite", "step " + std::to_string(state_.step),
-                         "the weights are those of the last good step; lower optim.lr or raise the mask ratio, and resume");
+    // The reduced gradients are the same on every rank, so every rank throws.
+    throw AgreedError(numerics_error(
+        "the gradients are not finite", "step " + std::to_string(state_.step),
+        "the newest checkpoint is from before; look at metrics.jsonl, lower optim.lr or optim.clip, and start again"));
   }
   return norm;
 }

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "commands/train.hpp"
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "base/error.hpp"
+#include "base/files.hpp"
+#include "base/log.hpp"
+#include "comm/world.hpp"
+#include "config/config.hpp"
+#include "train/trainer.hpp"
+
+namespace msn {
+
+namespace {
+
+struct Arguments {
+  std::filesystem::path config;
+  std::vector<std::string> overrides;
+  std::filesystem::path data;
+  std::string resume = "auto";
+  TrainOptions options;
+  bool json = false;
+};
+
+Resume parse_resume(const std::string& text, const std::vector<std::string>& forced_keys) {
+  Resume resume;
+  resume.forced_keys = forced_keys;
+  if (text == "never") {
+    resume.from = Resume::From::never;
+  } else if (text != "auto") {
+    if (text.empty() || text.size() > 18 || text.find_first_not_of("0123456789") != std::string::npos) {
+      throw usage_error("--resume is auto, never or a step number, not " + text);
+    }
+    resume.from = Resume::From::step;
+    resume.step = std::stoull(text);
+  }
+  return resume;
+}
+
+/// Rank 0's file decides for all ranks.
+Config shared_config(const World& world, const Arguments& arguments) {
+  const std::string text = world.on_root([&] {
+    try {
+      return read_text(arguments.config);
+    } catch (const Error& error) {
+      throw config_error(error.problem(), arguments.config.string(), "give the path of a configuration file");
+    }
+  });
+  Config config;
+  world.agree([&] {
+    config = parse_config(text, arguments.config.string(), arguments.overrides);
+    if (!arguments.data.empty()) config.data.path = arguments.data;
+    if (config.data.path.empty()) {
+      throw config_error("no data set is named", "data.path", "set data.path or give --data DIR (see msn pack --help)");
+    }
+  });
+  return config;
+}
+
+void run(const World& world, const Arguments& arguments) {
+  const TrainResult result = train(world, shared_config(world, arguments), arguments.options);
+  if (world.rank() == 0) {
+    std::printf("%s after step %llu of %llu, %llu images seen, %.1f images/s; checkpoint %s\n",
+                result.stopped ? "stopped" : "done", static_cast<unsigned long long>(result.step),
+                static_cast<unsigned long long>(result.total_steps), static_cast<unsigned long long>(result.images_seen),
+                result.images_per_second, result.checkpoint.c_str());
+    if (arguments.json) {
+      const nlohmann::ordered_json line = {{"command", "train"},
+                                           {"step", result.step},
+                                           {"total_steps", result.total_steps},
+                                           {"images_seen", result.images_seen},
+                                           {"images_per_second", result.images_per_second},
+                                           {"loss", result.last_loss},
+                                           {"stopped", result.stopped},
+                                           {"checkpoint", result.checkpoint.string()}};
+      std::printf("%s\n", line.dump().c_str());
+    }
+    std::fflush(stdout);
+  }
+  if (result.stopped) {
+    throw AgreedError(Error(ExitCode::stopped, "stopped early with a durable checkpoint", result.checkpoint.string(),
+                            "run the same command again to go on"));
+  }
+}
+
+}  // namespace
+
+Command make_train_command(CLI::App& parent) {
+  const auto arguments = std::make_shared<Arguments>();
+  const auto forced = std::make_shared<std::vector<std::string>>();
+  CLI::App* app = parent.add_subcommand("train", "Pretrain a Vision Transformer on a packed data set");
+  app->add_option("CONFIG", arguments->config, "Configuration file (TOML), for instance configs/vit_s16.toml")->required();
+  app->add_option("--set", arguments->overrides, "Override a key: section.key=value; may be given again")
+      ->expected(1)
+      ->take_all();
+  app->add_option("--run", arguments->options.run, "Folder of the run: checkpoints, metrics, log")->required();
+  app->add_option("--data", arguments->data, "Folder of the packed data set, instead of data.path");
+  app->add_option("--resume", arguments->resume, "auto: from the newest whole checkpoint of the run; never; or a step")
+      ->capture_default_str();
+  app->add_option("--force-resume", *forced, "Key that may differ from the checkpoint's run; may be given again")
+      ->expected(1)
+      ->take_all();
+  app->add_option("--max-steps", arguments->options.max_steps,
+                  "End after this many steps of the run in all, over all its lives; schedules stay as configured");
+  app->add_option("--max-seconds", arguments->options.max_seconds,
+                  "Stop after this time with a checkpoint and exit code 75")
+      ->check(CLI::PositiveNumber);
+  app->add_flag("--json", arguments->json, "Print one machine-readable line last");
+  app->footer(
+      "Example:\n"
+      "  mpirun -n 2 msn train configs/cifar10.toml --data data/cifar10-train --run runs/cifar10\n"
+      "Run the same command again to go on after an interruption.");
+  app->parse_complete_callback(
+      [arguments, forced] { arguments->options.resume = parse_resume(arguments->resume, *forced); });
+  return {app, [arguments](World& world) { run(world, *arguments); }};
+}
+
+}  // namespace msn

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/metrics.hpp"
+
+#include <ATen/ops/zeros.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "base/files.hpp"
+#include "base/log.hpp"
+
+namespace msn {
+
+StepMetrics gather_metrics(const StepReport& report, double data_wait_seconds, bool stop,
+                           const Communicator& communicator) {
+  const LossParts& parts = report.objective.parts;
+  const std::vector<double> scalars{parts.loss,       parts.cross_entropy, parts.me_max,      parts.entropy,
+                                    parts.max_target, parts.min_target,    data_wait_seconds, stop ? 1.0 : 0.0};
+  const auto count = static_cast<std::int64_t>(scalars.size());
+  const std::int64_t prototypes = report.objective.targets.size(1);
+  const at::Tensor message = at::zeros({count + prototypes}, at::kDouble);
+  std::copy(scalars.begin(), scalars.end(), message.mutable_data_ptr<double>());
+  message.narrow(0, count, prototypes).index_fill_(0, report.objective.targets.argmax(1), 1.0);
+
+  const at::Tensor all = communicator.gather(message);
+  const at::Tensor mean = all.mean(0);
+  const at::Tensor most = all.amax(0);
+  const double* means = mean.const_data_ptr<double>();
+  StepMetrics metrics;
+  metrics.loss.loss = means[0];
+  metrics.loss.cross_entropy = means[1];
+  metrics.loss.me_max = means[2];
+  metrics.loss.entropy = means[3];
+  metrics.loss.max_target = means[4];
+  metrics.loss.min_target = means[5];
+  metrics.data_wait_seconds = most.const_data_ptr<double>()[6];
+  metrics.stop = most.const_data_ptr<double>()[7] != 0;
+  metrics.loss.prototypes_used = most.narrow(0, count, prototypes).sum().item<double>();
+  metrics.grad_norm = report.grad_norm;
+  return metrics;
+}
+
+MetricsFile::MetricsFile(const std::filesystem::path& file, std::uint64_t completed_steps) : path_(file) {
+  if (std::filesystem::exists(file)) {
+    const std::string text = read_text(file);
+    std::size_t keep = 0;
+    while (keep < text.size()) {
+      const std::size_t end = text.find('\n', keep);
+      if (end == std::string::npos) break;  // A line that a crash cut short.
+      const auto line = nlohmann::json::parse(text.begin() + static_cast<std::ptrdiff_t>(keep),
+                                              text.begin() + static_cast<std::ptrdiff_t>(end), nullptr, false);
+      if (!line.is_object() || line.value("step", std::uint64_t{0}) > completed_steps) break;
+      keep = end + 1;
+    }
+    std::filesystem::resize_file(file, keep);
+  }
+  out_.open(file, std::ios::app);
+}
+
+void MetricsFile::write(const StepMetrics& metrics) {
+  const nlohmann::ordered_json line = {{"step", metrics.step},
+                                       {"epoch", metrics.epoch},
+                                       {"loss", metrics.loss.loss},
+                                       {"cross_entropy", metrics.loss.cross_entropy},
+                                       {"me_max", metrics.loss.me_max},
+                                       {"entropy", metrics.loss.entropy},
+                                       {"lr", metrics.schedule.lr},
+                                       {"weight_decay", metrics.schedule.weight_decay},
+                                       {"ema", metrics.schedule.ema_momentum},
+                                       {"sharpen", metrics.schedule.sharpen},
+                                       {"grad_norm", metrics.grad_norm},
+                                       {"prototypes_used", metrics.loss.prototypes_used},
+                                       {"max_target", metrics.loss.max_target},
+                                       {"min_target", metrics.loss.min_target},
+                                       {"images_per_second", metrics.images_per_second},
+                                       {"data_wait_seconds", metrics.data_wait_seconds}};
+  out_ << line.dump() << '\n' << std::flush;
+  if (!out_ && !warned_) {
+    warned_ = true;
+    log::warn("cannot write " + path_.string() + " (disk full?); training goes on without metrics");
+  }
+}
+
+}  // namespace msn

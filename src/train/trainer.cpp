@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/trainer.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "base/inject.hpp"
+#include "base/log.hpp"
+#include "checkpoint/checkpoint.hpp"
+#include "data/dataset.hpp"
+#include "data/loader.hpp"
+#include "data/sampler.hpp"
+#include "train/batch_tensors.hpp"
+#include "train/metrics.hpp"
+#include "train/replicas.hpp"
+#include "train/state.hpp"
+#include "train/step.hpp"
+#include "train/threads.hpp"
+
+namespace msn {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+std::string step_name(std::uint64_t step) {
+  char text[32];
+  std::snprintf(text, sizeof text, "step-%08llu", static_cast<unsigned long long>(step));
+  return text;
+}
+
+/// Opens the data set on every rank and checks that the batch fits the ranks and the data.
+std::unique_ptr<DataSet> open_data(const World& world, const Config& config) {
+  std::unique_ptr<DataSet> set;
+  world.agree([&] {
+    if (config.train.global_batch % world.size() != 0) {
+      throw config_error("train.global_batch = " + std::to_string(config.train.global_batch) + " cannot be shared evenly by " +
+                             std::to_string(world.size()) + " ranks",
+                         "train.global_batch", "choose a multiple of the number of ranks");
+    }
+    if (config.train.global_batch < 2) {
+      throw config_error("batch normalisation needs at least 2 images a step", "train.global_batch");
+    }
+    set = std::make_unique<DataSet>(config.data.path);
+    if (set->count() < static_cast<std::uint64_t>(config.train.global_batch)) {
+      throw data_error("the data set has " + std::to_string(set->count()) + " images, fewer than one global batch of " +
+                           std::to_string(config.train.global_batch),
+                       config.data.path.string(), "pack more images or lower train.global_batch");
+    }
+  });
+  return set;
+}
+
+void save(const World& world, TrainState& state, const Config& config, const DataSet& set, std::uint64_t steps_per_epoch,
+          const std::filesystem::path& run) {
+  check_replicas(world, state);
+  CheckpointFacts facts;
+  facts.step = state.step;
+  facts.epoch = state.step / steps_per_epoch;
+  facts.samples_seen = state.step * static_cast<std::uint64_t>(config.train.global_batch);
+  facts.seed = config.train.seed;
+  facts.global_batch = static_cast<std::uint64_t>(config.train.global_batch);
+  facts.world_size = world.size();
+  facts.config_digest = config_digest(config);
+  facts.config_toml = to_toml(config);
+  facts.data_fingerprint = set.manifest().fingerprint;
+  write_checkpoint(world, run, facts, state_tensors(state), config.checkpoint.writers);
+  if (world.rank() == 0) {
+    log::info("checkpoint " + step_name(state.step));
+    apply_retention(run, config.checkpoint.keep);
+  }
+}
+
+/// One readable line for people, every few seconds and at the end.
+void report(const StepMetrics& metrics, std::uint64_t total_steps) {
+  char line[256];
+  std::snprintf(line, sizeof line,
+                "step %llu/%llu  epoch %llu  loss %.4f  cross-entropy %.4f  me-max %.4f  lr %.2e  grad norm %.3f  "
+                "prototypes %d  %.1f images/s  data wait %.0f ms",
+                static_cast<unsigned long long>(metrics.step), static_cast<unsigned long long>(total_steps),
+                static_cast<unsigned long long>(metrics.epoch), metrics.loss.loss, metrics.loss.cross_entropy,
+                metrics.loss.me_max, metrics.schedule.lr, metrics.grad_norm,
+                static_cast<int>(metrics.loss.prototypes_used), metrics.images_per_second,
+                1e3 * metrics.data_wait_seconds);
+  log::info(line);
+}
+
+constexpr double kReportSeconds = 10;
+
+}  // namespace
+
+TrainResult train(const World& world, const Config& config, const TrainOptions& options) {
+  const std::unique_ptr<DataSet> set = open_data(world, config);
+  const auto checkpoint = open_run(world, options.run, config, set->manifest().fingerprint, options.resume);
+  if (world.rank() == 0) log::add_file(options.run / "log.txt");
+  const int threads = set_up_threads(world, config.runtime.threads);
+  const Communicator communicator(world);
+  const std::uint64_t per_epoch = steps_per_epoch(set->count(), config.train.global_batch);
+  const std::uint64_t total = per_epoch * static_cast<std::uint64_t>(config.train.epochs);
+  const std::uint64_t last = std::min(total, options.max_steps.value_or(total));
+  const at::ScalarType type = config.train.precision == Precision::fp64 ? at::kDouble : at::kFloat;
+
+  TrainState state(vit_shape(config.model), config.model.prototypes, type);
+  state.initialise(config.train.seed);
+  if (checkpoint) {
+    world.agree([&] {
+      read_checkpoint(*checkpoint, state_tensors(state));
+      state.step = read_manifest(*checkpoint).facts.step;
+    });
+  }
+  check_replicas(world, state);
+  const std::string backend = "cpu, MPI, " + std::string(type == at::kFloat ? "fp32 (oneDNN)" : "fp64 (BLAS)");
+  record_life(world, options.run, config, {threads, backend, set->manifest().fingerprint, state.step});
+  log::info((checkpoint ? "resuming after step " + std::to_string(state.step) : std::string("starting")) + " on " +
+            std::to_string(world.size()) + " ranks with " + std::to_string(threads) + " threads each, " + backend + "; " +
+            std::to_string(set->count()) + " images, " + std::to_string(per_epoch) + " steps an epoch, " +
+            std::to_string(total) + " in all, " + std::to_string(state.online.count()) + " parameters");
+
+  const Schedules schedules(config.optim, config.loss, config.train, static_cast<std::int64_t>(per_epoch));
+  Stepper stepper(state, config.loss, config.optim, communicator);
+  Loader loader(*set, config.views, config.train.seed, config.train.global_batch, world.rank(), world.size(), state.step,
+                config.data.workers);
+  std::unique_ptr<MetricsFile> metrics_file;
+  if (world.rank() == 0) metrics_file = std::make_unique<MetricsFile>(options.run / "metrics.jsonl", state.step);
+
+  TrainResult result;
+  const std::uint64_t first = state.step;
+  std::uint64_t saved = checkpoint ? state.step : UINT64_MAX;
+  const Clock::time_point start = Clock::now();
+  Clock::time_point reported = start;
+  while (state.step < last && !result.stopped) {
+    const Clock::time_point step_start = Clock::now();
+    inject("step-" + std::to_string(state.step), world.rank());
+    Batch batch = loader.next();
+    const StepInput input = make_step_input(batch, config, type);
+    const ScheduleValues schedule = schedules.at(static_cast<std::int64_t>(state.step));
+    const StepReport step = stepper.run(input, schedule);
+
+    const bool out_of_time = options.max_seconds && seconds_since(start) >= *options.max_seconds;
+    StepMetrics metrics = gather_metrics(step, batch.wait_seconds, out_of_time, communicator);
+    metrics.step = state.step;
+    metrics.epoch = batch.epoch;
+    metrics.schedule = schedule;
+    metrics.images_per_second = config.train.global_batch / seconds_since(step_start);
+    loader.recycle(std::move(batch));
+    result.last_loss = metrics.loss.loss;
+    result.stopped = metrics.stop && state.step < last;
+    if (metrics_file) metrics_file->write(metrics);
+    if (seconds_since(reported) >= kReportSeconds || state.step == last) {
+      report(metrics, total);
+      reported = Clock::now();
+    }
+    const auto every = [&](int interval) { return interval > 0 && state.step % static_cast<std::uint64_t>(interval) == 0; };
+    if (every(config.train.check_replicas_every)) check_replicas(world, state);
+    if (every(config.checkpoint.every_steps) || result.stopped) {
+      save(world, state, config, *set, per_epoch, options.run);
+      saved = state.step;
+    }
+  }
+  if (saved != state.step) save(world, state, config, *set, per_epoch, options.run);
+
+  result.step = state.step;
+  result.total_steps = total;
+  result.images_seen = state.step * static_cast<std::uint64_t>(config.train.global_batch);
+  const double images = static_cast<double>((state.step - first) * static_cast<std::uint64_t>(config.train.global_batch));
+  result.images_per_second = images / std::max(1e-9, seconds_since(start));
+  result.checkpoint = options.run / "checkpoints" / step_name(state.step);
+  return result;
+}
+
+}  // namespace msn
