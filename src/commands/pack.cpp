@@ -112,9 +112,11 @@ Command make_pack_command(CLI::App& parent) {
          "--labels", arguments->options.labels,
          "folders: the first folder below the input is the class; none. Without it: folders where there are any")
       ->transform(
-          CLI::CheckedTransformer(std::map<std::string, Labels>{{"folders", Labels::folders}, {"none", Labels::none}}));
+          CLI::CheckedTransformer(std::map<std::string, Labels>{{"folders", Labels::folders}, {"none", Labels::none}}))
+      ->option_text("folders|none");
   app->add_option("--on-bad", arguments->options.on_bad, "At a file that cannot be decoded: fail (default) or skip")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, OnBad>{{"fail", OnBad::fail}, {"skip", OnBad::skip}}));
+      ->transform(CLI::CheckedTransformer(std::map<std::string, OnBad>{{"fail", OnBad::fail}, {"skip", OnBad::skip}}))
+      ->option_text("fail|skip");
   app->add_option("--workers", arguments->options.workers, "Threads; 0: all cores that may be used")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();

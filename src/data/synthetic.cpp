@@ -91,10 +91,11 @@ struct Colour {
   double r, g, b;
 };
 
-/// A colour of a given luma with a random tint.
+/// A colour of a given luma with a random tint, weak because the colour jitter does not hide strong ones: pictures must
+/// not be told apart by their hues.
 Colour draw_colour(RandomStream& random, double luma) {
   const double angle = random.uniform(0, 2 * pi);
-  const double tint = random.uniform(0, 45);
+  const double tint = random.uniform(0, 25);
   const double cr = tint * std::cos(angle), cb = tint * std::sin(angle);
   return {luma + 1.4 * cr, luma - 0.71 * cr - 0.34 * cb, luma + 1.77 * cb};
 }
@@ -118,7 +119,7 @@ Texture draw_texture(RandomStream& random) {
     texture.frequency[i] = random.uniform(slow[i], fast[i]);
     texture.angle[i] = random.uniform(0, 2 * pi);
     texture.phase[i] = random.uniform(0, 2 * pi);
-    texture.strength[i] = random.uniform(0, i == 0 ? 18.0 : 10.0);
+    texture.strength[i] = random.uniform(0, i == 0 ? 34.0 : 16.0);
   }
   return texture;
 }
@@ -138,8 +139,8 @@ struct Stroke {
 
 Stroke draw_stroke(RandomStream& random) {
   const Point from{random.uniform(), random.uniform()};
-  const Point by = rotated({random.uniform(0.03, 0.2), 0}, random.uniform(0, 2 * pi));
-  return {from, {from.x + by.x, from.y + by.y}, random.uniform(0.01, 0.03), random.uniform(-35, 35)};
+  const Point by = rotated({random.uniform(0.03, 0.35), 0}, random.uniform(0, 2 * pi));
+  return {from, {from.x + by.x, from.y + by.y}, random.uniform(0.015, 0.05), random.uniform(-60, 60)};
 }
 
 std::uint8_t to_level(double value) {
@@ -221,16 +222,16 @@ Image draw_synthetic(const SyntheticSpec& spec, std::uint64_t index) {
   const Colour body = draw_colour(random, shape_luma);
   const Texture ground_texture = draw_texture(random);
   const Texture body_texture = draw_texture(random);
-  std::vector<Stroke> clutter(random.below(4));
+  std::vector<Stroke> clutter(2 + random.below(5));
   for (Stroke& stroke : clutter)
     stroke = draw_stroke(random);
 
-  const double radius = random.uniform(0.28, 0.47);
-  const double room = std::max(0.0, 0.5 - 0.9 * radius);
+  const double radius = random.uniform(0.24, 0.45);
+  const double room = std::max(0.0, 0.5 - 0.8 * radius);
   const Point centre{0.5 + random.uniform(-room, room), 0.5 + random.uniform(-room, room)};
   const double angle = random.uniform(0, 2 * pi);
-  const double squeeze = random.uniform(0.87, 1.15);
-  const double noise = random.uniform(2, 7);
+  const double squeeze = std::exp2(random.uniform(-0.35, 0.35));
+  const double noise = random.uniform(2, 9);
 
   constexpr int fine = 4;  // Samples a pixel and axis, for smooth edges.
   Image image{spec.size, spec.size, {}};
