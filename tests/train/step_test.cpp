@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+// The same global batch on one rank and on several: the same numbers to rounding (docs/design.md §4.4). Every rank runs the
+// whole batch by itself too and compares.
+#include "train/step.hpp"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "base/random.hpp"
+#include "objective/masks.hpp"
+#include "support/mpi.hpp"
+#include "train/batch_tensors.hpp"
+
+namespace msn {
+namespace {
+
+constexpr std::int64_t kBatch = 32;
+constexpr int kSteps = 20;
+
+Config tiny() {
+  Config config;
+  config.views.random_size = 16;
+  config.views.focal_size = 8;
+  config.views.focal = 2;
+  config.views.mask_ratio = 0.3;
+  config.model.arch = "custom";
+  config.model.width = 32;
+  config.model.depth = 2;
+  config.model.heads = 2;
+  config.model.patch_size = 4;
+  config.model.image_size = 16;
+  config.model.head_hidden = 48;
+  config.model.head_out = 16;
+  config.model.prototypes = 12;
+  config.train.global_batch = kBatch;
+  config.train.epochs = 50;
+  config.optim.warmup_epochs = 10;
+  return config;
+}
+constexpr std::int64_t kStepsPerEpoch = 10;  // A warm-up of 100 steps.
+
+/// Made-up views of a step, the share of one rank.
+StepInput make_input(const Config& config, int step, std::int64_t begin, std::int64_t count, at::ScalarType type) {
+  std::vector<at::Tensor> views;
+  for (int v = 0; v < 1 + config.views.random + config.views.focal; ++v) {
+    const std::int64_t size = v <= config.views.random ? config.views.random_size : config.views.focal_size;
+    const at::Tensor view = at::empty({count, 3, size, size}, at::kDouble);
+    for (std::int64_t b = 0; b < count; ++b) {
+      RandomStream stream(1, static_cast<std::uint64_t>(step), static_cast<std::uint64_t>(begin + b),
+                          static_cast<std::uint32_t>(v), Purpose::generator);
+      double* pixels = view[b].mutable_data_ptr<double>();
+      for (std::int64_t i = 0; i < 3 * size * size; ++i) pixels[i] = stream.normal();
+    }
+    views.push_back(view.to(type));
+  }
+  const at::Tensor keep = batch_mask(0, 0, static_cast<std::uint64_t>(step), 16, config.views.mask_ratio);
+  return make_step_input(views, config.views.random, keep, config.model.patch_size);
+}
+
+/// ‖a - b‖ / ‖b‖ without the elements whose gradient is exactly zero in exact arithmetic (tests/golden/README.md).
+struct Difference {
+  double square = 0, reference = 0;
+  void add(const at::Tensor& a, const at::Tensor& b) {
+    square += (a - b).to(at::kDouble).square().sum().item<double>();
+    reference += b.to(at::kDouble).square().sum().item<double>();
+  }
+  double relative() const { return std::sqrt(square / reference); }
+};
+
+bool has_zero_gradient(const std::string& name) {
+  return name == "norm.bias" || name == "fc.fc1.bias" || name == "fc.fc2.bias";
+}
+
+void compare_worlds(at::ScalarType type, double tensor_limit, double all_limit, double early_limit, double late_limit) {
+  const Config config = tiny();
+  const World self = test::world().alone();
+  const Communicator together(test::world()), alone(self);
+  TrainState shared(vit_shape(config.model), config.model.prototypes, type);
+  TrainState whole(vit_shape(config.model), config.model.prototypes, type);
+  shared.initialise(3);
+  whole.initialise(3);
+  Stepper shared_stepper(shared, config.loss, config.optim, together);
+  Stepper whole_stepper(whole, config.loss, config.optim, alone);
+  const Schedules schedules(config.optim, config.loss, config.train, kStepsPerEpoch);
+  const std::int64_t share = kBatch / together.size();
+  for (int step = 0; step < kSteps; ++step) {
+    const ScheduleValues values = schedules.at(step);
+    const StepReport mine =
+        shared_stepper.run(make_input(config, step, together.rank() * share, share, type), values);
+    const StepReport reference = whole_stepper.run(make_input(config, step, 0, kBatch, type), values);
+
+    const at::Tensor loss = at::empty({1}, at::kDouble).fill_(mine.objective.parts.loss);
+    together.sum(loss);
+    const double expected = reference.objective.parts.loss;
+    EXPECT_LE(std::abs(loss.item<double>() / together.size() - expected) / std::abs(expected),
+              step < 5 ? early_limit : late_limit)
+        << "loss of step " << step;
+    if (step > 0) continue;
+    Difference all;
+    for (const Segment& segment : shared.online.segments()) {
+      if (has_zero_gradient(segment.name)) continue;
+      at::Tensor a = shared.online.gradient(segment.name);
+      at::Tensor b = whole.online.gradient(segment.name);
+      if (segment.name == "prototypes") a = a / together.size();  // A sum over ranks, as in the official code.
+      if (segment.name.find("qkv.bias") != std::string::npos) {   // The keys' third is zero.
+        const std::int64_t d = config.model.width;
+        a = a.clone();
+        b = b.clone();
+        a.narrow(0, d, d).zero_();
+        b.narrow(0, d, d).zero_();
+      }
+      Difference one;
+      one.add(a, b);
+      all.add(a, b);
+      EXPECT_LE(one.relative(), tensor_limit) << segment.name;
+    }
+    EXPECT_LE(all.relative(), all_limit);
+  }
+}
+
+TEST(Step, IsTheSameOnAnyNumberOfRanksInFloat64) { compare_worlds(at::kDouble, 1e-10, 1e-10, 1e-6, 1e-6); }
+
+TEST(Step, IsTheSameOnAnyNumberOfRanksInFloat32) { compare_worlds(at::kFloat, 5e-5, 1e-5, 1e-5, 1e-4); }
+
+TEST(Step, RefusesGradientsThatAreNotFiniteAndKeepsTheWeights) {
+  const Config config = tiny();
+  const Communicator communicator(test::world());
+  TrainState state(vit_shape(config.model), config.model.prototypes, at::kFloat);
+  state.initialise(3);
+  Stepper stepper(state, config.loss, config.optim, communicator);
+  const at::Tensor before = state.online.values().clone();
+  const std::int64_t share = kBatch / communicator.size();
+  StepInput input = make_input(config, 0, communicator.rank() * share, share, at::kFloat);
+  if (communicator.rank() == communicator.size() - 1) input.focal.patches.flatten()[0].fill_(NAN);  // One rank only.
+  const Schedules schedules(config.optim, config.loss, config.train, kStepsPerEpoch);
+  try {
+    stepper.run(input, schedules.at(0));
+    ADD_FAILURE() << "not-a-number went unseen";
+  } catch (const AgreedError& error) {
+    EXPECT_EQ(error.code(), ExitCode::numerics);
+  }
+  EXPECT_TRUE(before.equal(state.online.values()));
+  EXPECT_EQ(state.step, 0u);
+}
+
+TEST(StepInput, OfImageMasksGivesEveryImageItsOwnPatches) {
+
+  std::vector<at::Tensor> views;
+  const at::Tensor pixels = at::empty({2, 3, 16, 16}, at::kDouble).normal_();
+  for (int v = 0; v < 2; ++v) views.push_back(pixels + v);
+  const std::vector<std::uint64_t> samples{4, 9};
+  const at::Tensor keep = image_masks(0, 0, samples, 1, 16, 0.5);
+  const StepInput input = make_step_input(views, 1, keep, 4);
+  const StepInput unmasked = make_step_input(views, 1, {}, 4);
+  ASSERT_EQ(input.random.patches.size(1), 8);
+  for (std::int64_t b = 0; b < 2; ++b) {
+    for (std::int64_t i = 0; i < 8; ++i) {
+      const auto patch = keep[b][i].item<std::int64_t>();
+      EXPECT_TRUE(input.random.patches[b][i].equal(unmasked.random.patches[b][patch]));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace msn
