@@ -35,6 +35,14 @@ struct PlannedShard {
   std::string digest;  ///< Of the names, labels, sizes and time stamps of the items.
 };
 
+/// The last part of the output path, which also begins the names of the shards.
+std::string set_name(const fs::path& output) {
+  const fs::path whole = fs::absolute(output).lexically_normal();
+  const std::string name = (whole.has_filename() ? whole : whole.parent_path()).filename().string();
+  if (!is_utf8(name)) throw usage_error("the name of the output folder is not UTF-8", one_line(name), "choose another");
+  return name.empty() || name.front() == '.' ? "dataset" : name;
+}
+
 std::string digest_of(std::span<const SourceItem> items) {
   Hasher hasher;
   for (const SourceItem& item : items) {
@@ -64,7 +72,7 @@ std::vector<PlannedShard> plan_shards(const Sources& sources, const PackOptions&
       }
     }
   }
-  const std::string name = fs::absolute(options.output).lexically_normal().filename().string();
+  const std::string name = set_name(options.output);
   std::vector<PlannedShard> plan;
   std::size_t begin = 0;
   for (std::size_t k = 0; k < ends.size(); ++k) {
@@ -98,20 +106,22 @@ void prepare_folder(const fs::path& folder, const std::vector<PlannedShard>& pla
   std::error_code error;
   fs::create_directories(folder, error);
   if (error) throw data_error("cannot make the output folder: " + error.message(), folder.string());
-  std::set<std::string> ours{plan_name, std::string(plan_name) + ".tmp"};
+  const std::set<std::string> own{plan_name, std::string(plan_name) + ".tmp", "dataset.json.tmp"};
+  std::set<std::string> planned;
   for (const PlannedShard& shard : plan) {
-    ours.insert(shard.file);
-    ours.insert(shard.file + ".partial");
+    planned.insert(shard.file);
+    planned.insert(shard.file + ".partial");
   }
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
     const std::string name = entry.path().filename().string();
-    if (old.is_null() || !ours.contains(name)) {
+    if (!own.contains(name) && (old.is_null() || !planned.contains(name))) {
       throw data_error("the output folder holds other files", entry.path().string(),
                        "choose an empty or new folder, or delete this one");
     }
   }
   const bool same_classes = !old.is_null() && old.value("classes", json()) == now.at("classes");
   for (const PlannedShard& shard : plan) {
+    fs::remove(folder / (shard.file + ".partial"));
     if (!same_classes || old.at("shards").value(shard.file, json()) != shard.digest) fs::remove(folder / shard.file);
   }
   write_durably(folder / plan_name, now.dump(1) + "\n");
@@ -316,7 +326,7 @@ PackReport pack(const PackOptions& options) {
       packer.add(shard);
     PackReport report = packer.finish();
     if (report.manifest.count == 0) throw data_error("not one of the images is good", options.inputs.front());
-    report.manifest.name = fs::absolute(options.output).lexically_normal().filename().string();
+    report.manifest.name = set_name(options.output);
     report.manifest.classes = sources.classes;
     write_dataset_manifest(options.output, report.manifest);
     return report;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <nlohmann/json.hpp>
 #include <set>
 #include <system_error>
 
@@ -67,6 +68,9 @@ void list_folder(const fs::path& folder, Sources& into) {
     SourceItem item;
     item.file = entry.path();
     item.name = entry.path().lexically_relative(folder).generic_string();
+    if (!is_utf8(item.name)) {
+      throw data_error("the file name is not UTF-8", one_line(item.file.string()), "rename it");
+    }
     const std::uintmax_t size = entry.file_size(unreadable);
     item.size = unreadable ? 0 : size;
     const auto modified = entry.last_write_time(unreadable);
@@ -133,6 +137,15 @@ Sources list_sources(const std::vector<std::string>& inputs, Labels labels) {
   }
   if (labels != Labels::none) label_by_folder(sources, labels);
   return sources;
+}
+
+bool is_utf8(const std::string& name) {
+  try {
+    nlohmann::json(name).dump();
+    return true;
+  } catch (const nlohmann::json::exception&) {
+    return false;
+  }
 }
 
 std::vector<std::byte> fetch(const Sources& sources, const SourceItem& item) {

@@ -35,8 +35,11 @@ struct Sources {
 /// Lists all inputs (folders and generators), each in the order of its names. In a folder a file counts if it ends in
 /// .jpg, .jpeg or .png (any case) or starts as a JPEG or PNG does; names that start with a dot are passed over; links
 /// are followed. With labels the class is the first folder below the input. Throws data_error if an input is missing,
-/// holds no image, or has files beside its class folders.
+/// holds no image, has files beside its class folders, or names that are not UTF-8.
 Sources list_sources(const std::vector<std::string>& inputs, Labels labels);
+
+/// Names go into JSON and HDF5 as UTF-8.
+bool is_utf8(const std::string& name);
 
 /// The encoded bytes of one image. Throws data_error if the file cannot be read.
 std::vector<std::byte> fetch(const Sources& sources, const SourceItem& item);

@@ -23,9 +23,19 @@ struct Point {
   double y;
 };
 
-Point rotated(Point p, double angle) {
-  const double c = std::cos(angle), s = std::sin(angle);
-  return {c * p.x - s * p.y, s * p.x + c * p.y};
+double length_of(Point p) {
+  return std::sqrt(p.x * p.x + p.y * p.y);
+}
+
+struct Rotation {
+  double cosine = 1;
+  double sine = 0;
+  Point operator()(Point p) const { return {cosine * p.x - sine * p.y, sine * p.x + cosine * p.y}; }
+};
+
+Rotation draw_rotation(RandomStream& random) {
+  const double angle = random.uniform(0, 2 * pi);
+  return {std::cos(angle), std::sin(angle)};
 }
 
 // Each shape fills about the unit disc around the origin.
@@ -37,14 +47,14 @@ bool in_bow_tie(Point p) {
   return std::abs(p.x) < 0.85 && std::abs(p.y) < 0.08 + 0.85 * std::abs(p.x);
 }
 bool in_crescent(Point p) {
-  return std::hypot(p.x, p.y) < 0.95 && std::hypot(p.x - 0.45, p.y) > 0.7;
+  return length_of(p) < 0.95 && length_of({p.x - 0.45, p.y}) > 0.7;
 }
 bool in_cross(Point p) {
   const double x = std::abs(p.x), y = std::abs(p.y);
   return (x < 0.27 && y < 0.95) || (y < 0.27 && x < 0.95);
 }
 bool in_disc(Point p) {
-  return std::hypot(p.x, p.y) < 0.85;
+  return length_of(p) < 0.85;
 }
 bool in_heart(Point p) {
   const double x = 1.2 * p.x, y = 0.1 - 1.2 * p.y;
@@ -52,7 +62,7 @@ bool in_heart(Point p) {
   return round * round * round < x * x * y * y * y;
 }
 bool in_ring(Point p) {
-  const double r = std::hypot(p.x, p.y);
+  const double r = length_of(p);
   return r > 0.52 && r < 0.93;
 }
 bool in_square(Point p) {
@@ -62,7 +72,7 @@ bool in_star(Point p) {
   // Five points: the angle folded onto half a point, then one straight edge from the tip (1) to the notch (0.42).
   constexpr double half = pi / 5;
   const double folded = std::abs(std::fmod(std::atan2(p.y, p.x) + 2 * pi, 2 * half) - half);
-  const double r = std::hypot(p.x, p.y);
+  const double r = length_of(p);
   const Point tip{std::cos(half), std::sin(half)};
   constexpr Point notch{0.42, 0};
   const Point q{r * std::cos(folded), r * std::sin(folded)};
@@ -102,11 +112,12 @@ Colour draw_colour(RandomStream& random, double luma) {
 
 /// Soft waves over the surface of a thing: how much lighter it is at a place in [0, 1]^2.
 struct Texture {
-  std::array<double, 2> frequency, angle, phase, strength;
+  std::array<double, 2> frequency, phase, strength;
+  std::array<Rotation, 2> rotation;
   double at(Point p) const {
     double sum = 0;
     for (std::size_t i = 0; i < 2; ++i) {
-      sum += strength[i] * std::sin(2 * pi * frequency[i] * rotated(p, angle[i]).x + phase[i]);
+      sum += strength[i] * std::sin(2 * pi * frequency[i] * rotation[i](p).x + phase[i]);
     }
     return sum;
   }
@@ -117,7 +128,7 @@ Texture draw_texture(RandomStream& random) {
   const std::array<double, 2> slow{0.3, 2.5}, fast{1.0, 7.0};
   for (std::size_t i = 0; i < 2; ++i) {
     texture.frequency[i] = random.uniform(slow[i], fast[i]);
-    texture.angle[i] = random.uniform(0, 2 * pi);
+    texture.rotation[i] = draw_rotation(random);
     texture.phase[i] = random.uniform(0, 2 * pi);
     texture.strength[i] = random.uniform(0, i == 0 ? 34.0 : 16.0);
   }
@@ -133,14 +144,22 @@ struct Stroke {
     const Point along{to.x - from.x, to.y - from.y};
     const double length = std::max(1e-9, along.x * along.x + along.y * along.y);
     const double t = std::clamp(((p.x - from.x) * along.x + (p.y - from.y) * along.y) / length, 0.0, 1.0);
-    return std::hypot(p.x - from.x - t * along.x, p.y - from.y - t * along.y) < width;
+    return length_of({p.x - from.x - t * along.x, p.y - from.y - t * along.y}) < width;
   }
 };
 
 Stroke draw_stroke(RandomStream& random) {
   const Point from{random.uniform(), random.uniform()};
-  const Point by = rotated({random.uniform(0.03, 0.35), 0}, random.uniform(0, 2 * pi));
+  const double length = random.uniform(0.03, 0.35);
+  const Point by = draw_rotation(random)({length, 0});
   return {from, {from.x + by.x, from.y + by.y}, random.uniform(0.015, 0.05), random.uniform(-60, 60)};
+}
+
+/// Noise of mean 0 and deviation 1: the sum of the four bytes of one random number, near enough to normal.
+double draw_noise(RandomStream& random) {
+  const std::uint32_t bits = random.next_u32();
+  const std::uint32_t sum = (bits & 255) + (bits >> 8 & 255) + (bits >> 16 & 255) + (bits >> 24);
+  return (sum - 510.0) / 147.8;
 }
 
 std::uint8_t to_level(double value) {
@@ -229,7 +248,7 @@ Image draw_synthetic(const SyntheticSpec& spec, std::uint64_t index) {
   const double radius = random.uniform(0.24, 0.45);
   const double room = std::max(0.0, 0.5 - 0.8 * radius);
   const Point centre{0.5 + random.uniform(-room, room), 0.5 + random.uniform(-room, room)};
-  const double angle = random.uniform(0, 2 * pi);
+  const Rotation turn = draw_rotation(random);
   const double squeeze = std::exp2(random.uniform(-0.35, 0.35));
   const double noise = random.uniform(2, 9);
 
@@ -242,7 +261,7 @@ Image draw_synthetic(const SyntheticSpec& spec, std::uint64_t index) {
       int inside = 0;
       for (int i = 0; i < fine * fine; ++i) {
         const Point p{(x + (i % fine + 0.5) / fine) / spec.size, (y + (i / fine + 0.5) / fine) / spec.size};
-        const Point own = rotated({(p.x - centre.x) / radius, (p.y - centre.y) / radius}, angle);
+        const Point own = turn({(p.x - centre.x) / radius, (p.y - centre.y) / radius});
         inside += shape.contains({own.x * squeeze, own.y / squeeze});
       }
       const double share = inside / static_cast<double>(fine * fine);
@@ -251,7 +270,7 @@ Image draw_synthetic(const SyntheticSpec& spec, std::uint64_t index) {
         lighter += stroke.contains(place) ? stroke.lighter : 0;
       lighter += share * (body_texture.at(place) - lighter);
       const auto mix = [&](double a, double b) {
-        return to_level(a + share * (b - a) + lighter + noise * random.normal());
+        return to_level(a + share * (b - a) + lighter + noise * draw_noise(random));
       };
       image.rgb.push_back(mix(ground.r, body.r));
       image.rgb.push_back(mix(ground.g, body.g));

@@ -196,6 +196,21 @@ TEST(Pack, MoreShardsThanImagesIsAUsageError) {
   }
 }
 
+TEST(Pack, NamesShardsAfterTheFolderHoweverItIsWritten) {
+  const test::TempDir dir;
+  test::write_folder(dir / "in", 1, 2);
+  EXPECT_EQ(test::pack_folder(dir / "in", dir / "a/").manifest.name, "a");
+  EXPECT_EQ(test::pack_folder(dir / "in", dir / "b/.").manifest.name, "b");
+  EXPECT_EQ(test::pack_folder(dir / "in", dir / ".hidden").manifest.name, "dataset");
+  EXPECT_EQ(DataSet(dir / ".hidden").count(), 2u);
+}
+
+TEST(Pack, RefusesFileNamesThatAreNotUtf8) {
+  const test::TempDir dir;
+  test::write_file(dir / "in" / "caf\xe9.jpg", test::small_jpeg(1));
+  test::expect_data_error([&] { test::pack_folder(dir / "in", dir / "set"); }, {"not UTF-8", "rename"});
+}
+
 TEST(Pack, ParsesSizes) {
   EXPECT_EQ(parse_size("1GiB"), std::uint64_t{1} << 30);
   EXPECT_EQ(parse_size("500MB"), 500000000u);
