@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdio>
 #include <numbers>
+#include <vector>
 
 #include "base/error.hpp"
 #include "base/random.hpp"
@@ -101,58 +102,55 @@ struct Colour {
   double r, g, b;
 };
 
-/// A colour of a given luma with a random tint, weak because the colour jitter does not hide strong ones: pictures must
-/// not be told apart by their hues.
-Colour draw_colour(RandomStream& random, double luma) {
+/// A colour of a given luma with a random tint of at most `strongest` levels.
+Colour draw_colour(RandomStream& random, double luma, double strongest) {
   const double angle = random.uniform(0, 2 * pi);
-  const double tint = random.uniform(0, 25);
+  const double tint = random.uniform(0, strongest);
   const double cr = tint * std::cos(angle), cb = tint * std::sin(angle);
   return {luma + 1.4 * cr, luma - 0.71 * cr - 0.34 * cb, luma + 1.77 * cb};
 }
 
-/// Soft waves over the surface of a thing: how much lighter it is at a place in [0, 1]^2.
+/// A soft wave over the surface of a thing: how much lighter it is at a place in [0, 1]^2.
 struct Texture {
-  std::array<double, 2> frequency, phase, strength;
-  std::array<Rotation, 2> rotation;
-  double at(Point p) const {
-    double sum = 0;
-    for (std::size_t i = 0; i < 2; ++i) {
-      sum += strength[i] * std::sin(2 * pi * frequency[i] * rotation[i](p).x + phase[i]);
-    }
-    return sum;
-  }
+  double frequency, phase, strength;
+  Rotation rotation;
+  double at(Point p) const { return strength * std::sin(2 * pi * frequency * rotation(p).x + phase); }
 };
 
-Texture draw_texture(RandomStream& random) {
-  Texture texture;
-  const std::array<double, 2> slow{0.3, 2.5}, fast{1.0, 7.0};
-  for (std::size_t i = 0; i < 2; ++i) {
-    texture.frequency[i] = random.uniform(slow[i], fast[i]);
-    texture.rotation[i] = draw_rotation(random);
-    texture.phase[i] = random.uniform(0, 2 * pi);
-    texture.strength[i] = random.uniform(0, i == 0 ? 34.0 : 16.0);
-  }
-  return texture;
+Texture draw_texture(RandomStream& random, double strongest) {
+  const Rotation rotation = draw_rotation(random);
+  return {random.uniform(0.3, 4.0), random.uniform(0, 2 * pi), random.uniform(0, strongest), rotation};
 }
 
-/// A short stroke in the background.
-struct Stroke {
-  Point from, to;
-  double width;
-  double lighter;
-  bool contains(Point p) const {
-    const Point along{to.x - from.x, to.y - from.y};
-    const double length = std::max(1e-9, along.x * along.x + along.y * along.y);
-    const double t = std::clamp(((p.x - from.x) * along.x + (p.y - from.y) * along.y) / length, 0.0, 1.0);
-    return length_of({p.x - from.x - t * along.x, p.y - from.y - t * along.y}) < width;
+/// One copy of the picture's shape.
+struct Motif {
+  Point centre;
+  double radius;
+  Rotation turn;
+  double squeeze;
+  Colour colour;
+  Texture texture;
+  bool contains(bool (*shape)(Point), Point p) const {
+    const Point near{(p.x - centre.x) / radius, (p.y - centre.y) / radius};
+    if (std::max(std::abs(near.x), std::abs(near.y)) > 1.5) return false;  // No shape reaches so far: saves the rest.
+    const Point own = turn(near);
+    return shape({own.x * squeeze, own.y / squeeze});
   }
 };
 
-Stroke draw_stroke(RandomStream& random) {
-  const Point from{random.uniform(), random.uniform()};
-  const double length = random.uniform(0.03, 0.35);
-  const Point by = draw_rotation(random)({length, 0});
-  return {from, {from.x + by.x, from.y + by.y}, random.uniform(0.015, 0.05), random.uniform(-60, 60)};
+Motif draw_motif(RandomStream& random, double ground_luma, Point centre) {
+  Motif motif;
+  motif.centre = centre;
+  motif.radius = random.uniform(0.13, 0.21);
+  motif.turn = draw_rotation(random);
+  motif.squeeze = std::exp2(random.uniform(-0.25, 0.25));
+  // Lighter or darker than the ground by at least 65 levels, either way as often as the range allows.
+  const bool can_lighten = ground_luma + 65 < 225, can_darken = ground_luma - 65 > 30;
+  const bool lighten = can_lighten && (!can_darken || random.chance(0.5));
+  const double luma = lighten ? random.uniform(ground_luma + 65, 225) : random.uniform(30, ground_luma - 65);
+  motif.colour = draw_colour(random, luma, 25);
+  motif.texture = draw_texture(random, 12);
+  return motif;
 }
 
 /// Noise of mean 0 and deviation 1: the sum of the four bytes of one random number, near enough to normal.
@@ -228,53 +226,56 @@ std::string synthetic_name(std::uint64_t index) {
   return shapes[static_cast<std::size_t>(synthetic_label(index))].name + std::string(number);
 }
 
+// Copies of one shape on a grid that is turned and shifted at random, each with its own size, angle and colour: every crop
+// of the picture shows the shape, and little else is common to the crops of one picture.
 Image draw_synthetic(const SyntheticSpec& spec, std::uint64_t index) {
   RandomStream random(spec.seed, 0, index, 0, Purpose::generator);
   const Shape& shape = shapes[static_cast<std::size_t>(synthetic_label(index))];
-
-  const double ground_luma = random.uniform(50, 205);
-  // The shape is lighter or darker by at least 65 levels, either way as often as the range allows.
-  const bool can_lighten = ground_luma + 65 < 225, can_darken = ground_luma - 65 > 30;
-  const bool lighten = can_lighten && (!can_darken || random.chance(0.5));
-  const double shape_luma = lighten ? random.uniform(ground_luma + 65, 225) : random.uniform(30, ground_luma - 65);
-  const Colour ground = draw_colour(random, ground_luma);
-  const Colour body = draw_colour(random, shape_luma);
-  const Texture ground_texture = draw_texture(random);
-  const Texture body_texture = draw_texture(random);
-  std::vector<Stroke> clutter(2 + random.below(5));
-  for (Stroke& stroke : clutter)
-    stroke = draw_stroke(random);
-
-  const double radius = random.uniform(0.24, 0.45);
-  const double room = std::max(0.0, 0.5 - 0.8 * radius);
-  const Point centre{0.5 + random.uniform(-room, room), 0.5 + random.uniform(-room, room)};
+  // The ground varies little: the colour jitter hides small differences, large ones would tell pictures apart better than
+  // their shapes do.
+  const double ground_luma = random.uniform(105, 150);
+  const Colour ground = draw_colour(random, ground_luma, 5);
+  const Texture ground_texture = draw_texture(random, 5);
   const Rotation turn = draw_rotation(random);
-  const double squeeze = std::exp2(random.uniform(-0.35, 0.35));
-  const double noise = random.uniform(2, 9);
+  const Point shift{random.uniform(), random.uniform()};
 
-  constexpr int fine = 4;  // Samples a pixel and axis, for smooth edges.
+  constexpr double noise = 4;
+  constexpr double spacing = 0.4;
+  std::vector<Motif> motifs;
+  for (int row = -3; row <= 3; ++row) {
+    for (int column = -3; column <= 3; ++column) {
+      const Point offset = turn({(column + shift.x) * spacing, (row + shift.y) * spacing});
+      const Point centre{0.5 + offset.x + random.uniform(-0.05, 0.05), 0.5 + offset.y + random.uniform(-0.05, 0.05)};
+      motifs.push_back(draw_motif(random, ground_luma, centre));
+    }
+  }
+  std::erase_if(motifs, [](const Motif& m) {
+    const Point c{std::abs(m.centre.x - 0.5), std::abs(m.centre.y - 0.5)};
+    return std::max(c.x, c.y) > 0.5 + m.radius;
+  });
+
+  constexpr int fine = 3;  // Samples a pixel and axis, for smooth edges.
   Image image{spec.size, spec.size, {}};
   image.rgb.reserve(std::size_t{3} * static_cast<std::size_t>(spec.size) * static_cast<std::size_t>(spec.size));
   for (int y = 0; y < spec.size; ++y) {
     for (int x = 0; x < spec.size; ++x) {
       const Point place{(x + 0.5) / spec.size, (y + 0.5) / spec.size};
-      int inside = 0;
-      for (int i = 0; i < fine * fine; ++i) {
-        const Point p{(x + (i % fine + 0.5) / fine) / spec.size, (y + (i / fine + 0.5) / fine) / spec.size};
-        const Point own = turn({(p.x - centre.x) / radius, (p.y - centre.y) / radius});
-        inside += shape.contains({own.x * squeeze, own.y / squeeze});
+      const double lighter = ground_texture.at(place);
+      Colour pixel{ground.r + lighter, ground.g + lighter, ground.b + lighter};
+      for (const Motif& motif : motifs) {
+        int inside = 0;
+        for (int i = 0; i < fine * fine; ++i) {
+          const Point p{(x + (i % fine + 0.5) / fine) / spec.size, (y + (i / fine + 0.5) / fine) / spec.size};
+          inside += motif.contains(shape.contains, p);
+        }
+        if (inside == 0) continue;
+        const double share = inside / static_cast<double>(fine * fine);
+        const double light = motif.texture.at(place);
+        pixel.r += share * (motif.colour.r + light - pixel.r);
+        pixel.g += share * (motif.colour.g + light - pixel.g);
+        pixel.b += share * (motif.colour.b + light - pixel.b);
       }
-      const double share = inside / static_cast<double>(fine * fine);
-      double lighter = ground_texture.at(place);
-      for (const Stroke& stroke : clutter)
-        lighter += stroke.contains(place) ? stroke.lighter : 0;
-      lighter += share * (body_texture.at(place) - lighter);
-      const auto mix = [&](double a, double b) {
-        return to_level(a + share * (b - a) + lighter + noise * draw_noise(random));
-      };
-      image.rgb.push_back(mix(ground.r, body.r));
-      image.rgb.push_back(mix(ground.g, body.g));
-      image.rgb.push_back(mix(ground.b, body.b));
+      for (const double value : {pixel.r, pixel.g, pixel.b}) image.rgb.push_back(to_level(value + noise * draw_noise(random)));
     }
   }
   return image;

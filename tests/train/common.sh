@@ -14,8 +14,9 @@ use_ranks() {
   mpirun=("${mpirun_template[@]/RANKS/$1}")
 }
 
-# A network that takes a second to train, on `data`.
-tiny=(--data "$work/data" --set train.global_batch=8 --set train.epochs=2 --set model.width=32 --set model.depth=2
+# A network that takes a second to train, and the data for it.
+data=(--data "$work/data")
+tiny=(--set train.global_batch=8 --set train.epochs=2 --set model.width=32 --set model.depth=2
   --set model.heads=2 --set model.head_hidden=32 --set model.head_out=16 --set model.prototypes=16 --set views.focal=2
   --set checkpoint.every_steps=10 --set checkpoint.keep=4 --set optim.warmup_epochs=1)
 config=$source_dir/configs/quickstart.toml

@@ -10,7 +10,7 @@ pack_tiny
 for ranks in 1 2 4; do
   use_ranks "$ranks"
   expect "train on $ranks" 0 "done after step 20" \
-    "${mpirun[@]}" "$msn" train "$config" "${tiny[@]}" --set optim.warmup_epochs=2 --set train.epochs=9 \
+    "${mpirun[@]}" "$msn" train "$config" "${tiny[@]}" "${data[@]}" --set optim.warmup_epochs=2 --set train.epochs=9 \
     --set train.precision=fp64 --run "$work/$ranks" --max-steps 20
   expect "evaluate on $ranks" 0 "top-1" "${mpirun[@]}" "$msn" eval knn --run "$work/1" --train "$work/data" \
     --test "$work/data" --k 5 --json

@@ -9,7 +9,7 @@ pack_tiny
 train() { # NAME CODE ARGUMENTS...
   local name=$1 code=$2
   shift 2
-  expect "train $name" "$code" "" "${mpirun[@]}" "$msn" train "$config" "${tiny[@]}" --run "$work/$name" "$@"
+  expect "train $name" "$code" "" "${mpirun[@]}" "$msn" train "$config" "${tiny[@]}" "${data[@]}" --run "$work/$name" "$@"
 }
 
 # same_state A B STEP: the checkpoints' data files are equal byte for byte, and their manifests but for `written`.
@@ -42,13 +42,13 @@ same_state straight timed 00000010
 # A run that is at its end is left as it is, and a changed configuration is refused with the key's name.
 train straight 0 --max-steps 20
 expect "changed configuration" 78 'optim\.lr was .*--force-resume optim\.lr' \
-  "${mpirun[@]}" "$msn" train "$config" "${tiny[@]}" --run "$work/straight" --set 'optim.lr=[1e-4,2e-3,1e-6]'
+  "${mpirun[@]}" "$msn" train "$config" "${tiny[@]}" "${data[@]}" --run "$work/straight" --set 'optim.lr=[1e-4,2e-3,1e-6]'
 expect "forced" 0 'resuming although optim\.lr' \
-  "${mpirun[@]}" "$msn" train "$config" "${tiny[@]}" --run "$work/straight" --set 'optim.lr=[1e-4,2e-3,1e-6]' \
+  "${mpirun[@]}" "$msn" train "$config" "${tiny[@]}" "${data[@]}" --run "$work/straight" --set 'optim.lr=[1e-4,2e-3,1e-6]' \
   --force-resume optim.lr --max-steps 21
 expect "never" 2 'holds checkpoints already' \
-  "${mpirun[@]}" "$msn" train "$config" "${tiny[@]}" --run "$work/straight" --resume never
-expect "absent step" 74 'step' "${mpirun[@]}" "$msn" train "$config" "${tiny[@]}" --run "$work/straight" --resume 15
+  "${mpirun[@]}" "$msn" train "$config" "${tiny[@]}" "${data[@]}" --run "$work/straight" --resume never
+expect "absent step" 74 'step' "${mpirun[@]}" "$msn" train "$config" "${tiny[@]}" "${data[@]}" --run "$work/straight" --resume 15
 
 # Another data set is refused.
 expect "pack another" 0 "packed" "$msn" pack --input 'synthetic:shapes?images=96&size=40&seed=3' --output "$work/other"
