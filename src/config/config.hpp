@@ -12,8 +12,8 @@
 
 namespace msn {
 
-enum class MaskPer { batch, image };           ///< One mask for the whole global batch (official) or one an image.
-enum class Precision { fp32, fp64 };           ///< fp64 serves trace_replay and tests.
+enum class MaskPer { batch, image };  ///< One mask for the whole global batch (official) or one an image.
+enum class Precision { fp32, fp64 };  ///< fp64 serves trace_replay and tests.
 enum class Interpolation { bilinear, bicubic };
 /// Order of the two passes of a resize. Pillow up to 12 always goes horizontally first; Pillow 13 goes vertically first
 /// when both passes are needed, h_in > h_out and h_in - h_out > 2 (w_in - w_out).
@@ -27,16 +27,16 @@ struct DataConfig {
 };
 
 struct ViewsConfig {
-  int random = 1;                                  ///< Masked anchor views of random_size.
-  int focal = 10;                                  ///< Small anchor views of focal_size.
-  int random_size = 224;                           ///< Pixels a side; also the target view's.
-  int focal_size = 96;                             ///< Pixels a side.
-  std::array<double, 2> random_scale{0.3, 1.0};    ///< Range of the crop's share of the image's area.
+  int random = 1;                                ///< Masked anchor views of random_size.
+  int focal = 10;                                ///< Small anchor views of focal_size.
+  int random_size = 224;                         ///< Pixels a side; also the target view's.
+  int focal_size = 96;                           ///< Pixels a side.
+  std::array<double, 2> random_scale{0.3, 1.0};  ///< Range of the crop's share of the image's area.
   std::array<double, 2> focal_scale{0.05, 0.3};
-  double mask_ratio = 0.15;                        ///< Share of a random view's patches that is dropped.
+  double mask_ratio = 0.15;  ///< Share of a random view's patches that is dropped.
   MaskPer mask_per = MaskPer::batch;
-  double jitter = 0.5;                             ///< Strength s of the colour jitter: 0.8s, 0.8s, 0.8s, 0.2s.
-  double blur = 0.5;                               ///< Probability of the Gaussian blur, radius U(0.1, 2.0) px.
+  double jitter = 0.5;  ///< Strength s of the colour jitter: 0.8s, 0.8s, 0.8s, 0.2s.
+  double blur = 0.5;    ///< Probability of the Gaussian blur, radius U(0.1, 2.0) px.
   Interpolation interpolation = Interpolation::bilinear;
   ResizeOrder resize_order = ResizeOrder::pillow12;
   std::array<double, 3> mean{0.485, 0.456, 0.406};
@@ -51,7 +51,7 @@ struct ModelConfig {
   int depth = 12;
   int heads = 6;
   int patch_size = 16;
-  int image_size = 224;    ///< Side of the position table in pixels.
+  int image_size = 224;  ///< Side of the position table in pixels.
   int head_hidden = 2048;
   int head_out = 256;
   int prototypes = 1024;
@@ -60,23 +60,23 @@ struct ModelConfig {
 };
 
 struct LossConfig {
-  double temperature = 0.1;                     ///< Anchor temperature τ.
-  std::array<double, 2> sharpen{0.25, 0.25};    ///< Sharpening temperature T of the targets: start, final.
-  int sinkhorn = 3;                             ///< Iterations; 0 turns Sinkhorn off.
-  double me_max = 1.0;                          ///< Weight λ of mean-entropy maximisation.
-  double entropy = 0.0;                         ///< Weight of the mean entropy of the anchors' predictions.
+  double temperature = 0.1;                   ///< Anchor temperature τ.
+  std::array<double, 2> sharpen{0.25, 0.25};  ///< Sharpening temperature T of the targets: start, final.
+  int sinkhorn = 3;                           ///< Iterations; 0 turns Sinkhorn off.
+  double me_max = 1.0;                        ///< Weight λ of mean-entropy maximisation.
+  double entropy = 0.0;                       ///< Weight of the mean entropy of the anchors' predictions.
 
   bool operator==(const LossConfig&) const = default;
 };
 
 struct OptimConfig {
-  std::array<double, 3> lr{2e-4, 1e-3, 1e-6};        ///< Start, peak, final.
+  std::array<double, 3> lr{2e-4, 1e-3, 1e-6};  ///< Start, peak, final.
   double warmup_epochs = 15;
-  int lr_reference_batch = 0;                        ///< Scales lr by global_batch / this; 0: lr is as written.
-  std::array<double, 2> weight_decay{0.04, 0.4};     ///< Start, final (cosine).
-  double clip = 3.0;                                 ///< Largest global gradient norm of the encoder; 0: no clipping.
-  std::array<double, 2> ema{0.996, 1.0};             ///< Momentum of the target network: start, final (linear).
-  double schedule_stretch = 1.25;                    ///< Schedules run over this many times the real length.
+  int lr_reference_batch = 0;                     ///< Scales lr by global_batch / this; 0: lr is as written.
+  std::array<double, 2> weight_decay{0.04, 0.4};  ///< Start, final (cosine).
+  double clip = 3.0;                              ///< Largest global gradient norm of the encoder; 0: no clipping.
+  std::array<double, 2> ema{0.996, 1.0};          ///< Momentum of the target network: start, final (linear).
+  double schedule_stretch = 1.25;                 ///< Schedules run over this many times the real length.
 
   bool operator==(const OptimConfig&) const = default;
 };
@@ -86,7 +86,8 @@ struct TrainConfig {
   int epochs = 800;
   std::uint64_t seed = 0;
   Precision precision = Precision::fp32;
-  int check_replicas_every = 100;  ///< Steps between comparisons of the replicated state over ranks; 0: only at checkpoints.
+  int check_replicas_every =
+      100;  ///< Steps between comparisons of the replicated state over ranks; 0: only at checkpoints.
 
   bool operator==(const TrainConfig&) const = default;
 };
@@ -120,20 +121,20 @@ struct Config {
 
 /// Reads a TOML text strictly and applies `key=value` overrides (`section.key=value`, the value in TOML syntax; a bare
 /// word that is no TOML value counts as a string). `name` is used in messages. Throws config_error for syntax errors,
-/// duplicate and unknown keys (with the nearest known name), wrong types, values out of range and fields that contradict
-/// each other, with file, line and column, or the override's text. An override wins over the file, a later one over an
-/// earlier one; an override that names an arch also drops the file's width, depth and heads.
+/// duplicate and unknown keys (with the nearest known name), wrong types, values out of range and fields that
+/// contradict each other, with file, line and column, or the override's text. An override wins over the file, a later
+/// one over an earlier one; an override that names an arch also drops the file's width, depth and heads.
 Config parse_config(std::string_view text, const std::string& name, const std::vector<std::string>& overrides = {});
 
 /// parse_config of a regular file of at most 1 MiB. Throws config_error also if it cannot be read.
 Config load_config(const std::filesystem::path& file, const std::vector<std::string>& overrides = {});
 
-/// The resolved configuration as TOML with every key, in a fixed order; parse_config of it gives the same Config. Throws
-/// config_error if data.path is not valid UTF-8, which TOML cannot hold.
+/// The resolved configuration as TOML with every key, in a fixed order; parse_config of it gives the same Config.
+/// Throws config_error if data.path is not valid UTF-8, which TOML cannot hold.
 std::string to_toml(const Config& config);
 
-/// Hash of what decides the numbers of a run: every key but data.path, data.workers, model.arch (a name for width, depth
-/// and heads, which count), checkpoint.* and runtime.*.
+/// Hash of what decides the numbers of a run: every key but data.path, data.workers, model.arch (a name for width,
+/// depth and heads, which count), checkpoint.* and runtime.*.
 std::string config_digest(const Config& config);
 
 /// A key whose value differs between two configurations, and whether it changes the numbers of a run.
