@@ -73,8 +73,8 @@ std::optional<fs::path> open_run(const World& world, const fs::path& run, const 
                                  const std::string& data_fingerprint, const Resume& resume) {
   const std::string chosen = world.on_root([&]() -> std::string {
     make_folder(run);
-    make_folder(run / "checkpoints");
     check_writable(run);
+    make_folder(run / "checkpoints");
     if (resume.from == Resume::From::never) {
       if (!fs::is_empty(run / "checkpoints")) {
         throw usage_error("the run folder holds checkpoints already", run.string(),

@@ -53,7 +53,7 @@ expect "absent step" 74 'step' "${mpirun[@]}" "$msn" train "$config" "${tiny[@]}
 # Another data set is refused.
 expect "pack another" 0 "packed" "$msn" pack --input 'synthetic:shapes?images=96&size=40&seed=3' --output "$work/other"
 expect "other data" 74 'data set is not the one' \
-  "${mpirun[@]}" "$msn" train "$config" "${tiny[@]}" --run "$work/straight" --data "$work/other"
+  "${mpirun[@]}" "$msn" train "$config" "${tiny[@]}" --run "$work/again" --data "$work/other"
 
 # Resume on another number of ranks, and evaluate.
 use_ranks 1
