@@ -7,7 +7,7 @@
 namespace msn {
 
 /// One rank's share of a step, ready for the network. View 0 is the target view, then the random anchor views, then the
-/// focal ones (research convention: anchor row v * samples + b is anchor view v, sample b).
+/// focal ones.
 struct Batch {
   std::uint64_t epoch = 0;
   std::uint64_t position = 0;              ///< Global position in the epoch of this rank's first sample.

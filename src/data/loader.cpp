@@ -167,7 +167,7 @@ class Loader::Impl {
       return decode(set_.read(sample));
     } catch (const Error& error) {
       throw Error(error.code(), error.problem(), set_.describe(sample),
-                  error.remedy().empty() ? "check the data set with msn verify" : error.remedy());
+                  error.remedy().empty() ? "pack the data set again, or copy its shards again" : error.remedy());
     }
   }
 

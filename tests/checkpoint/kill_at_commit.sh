@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
+# Commands are put together as words without spaces.
+# shellcheck disable=SC2046
 # Kills a rank at every labelled point of the checkpoint's commit; afterwards the newest whole checkpoint is the right one
 # and the next write leaves nothing behind: kill_at_commit.sh PROGRAM MPIRUN...   (MPIRUN: for 2 ranks)
 program=$1
@@ -21,7 +23,7 @@ begin() {
 # names EXPECTED...: the entries of the checkpoints folder.
 names() {
   local got
-  got=$(ls -A "$run/checkpoints" | LC_ALL=C sort | xargs)
+  got=$(find "$run/checkpoints" -mindepth 1 -maxdepth 1 -printf '%f\n' | LC_ALL=C sort | xargs)
   [ "$got" = "$*" ] || complain "checkpoints holds '$got', expected '$*'"
 }
 

@@ -79,10 +79,11 @@ TEST(Layout, StepNames) {
 
 TEST(PlainName, HasNoWayOut) {
   EXPECT_TRUE(is_plain_name("online.blocks.0.attn.qkv.weight"));
-  for (const std::string& name : std::vector<std::string>
-       {"", ".", "..", ".hidden", "a/b", "a\\b", "a b", "a\n", "\xc3\xbc", std::string(256, 'a')}) {
+  for (const char* name : {"", ".", "..", ".hidden", "a/b", "a\\b", "a b", "a\n", "\xc3\xbc"}) {
     EXPECT_FALSE(is_plain_name(name)) << name;
   }
+  EXPECT_TRUE(is_plain_name(std::string(255, 'a')));
+  EXPECT_FALSE(is_plain_name(std::string(256, 'a')));
 }
 
 }  // namespace

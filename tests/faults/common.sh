@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
 # Shared by the fault tests; sourced. Callers set `mpirun` (an array) and call expect and finish.
 
 limit_s=15       # Longest time from the fault to the end of the job.

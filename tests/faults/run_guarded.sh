@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
+# Commands are put together as words without spaces.
+# shellcheck disable=SC2046
 # How a command ends when one rank fails: run_guarded.sh PROGRAM MPIRUN...   (MPIRUN: the command up to the program, 3 ranks)
 program=$1
 shift

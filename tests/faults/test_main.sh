@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
+# Commands are put together as words without spaces.
+# shellcheck disable=SC2046
 # The test main of several ranks notices failures of any rank: test_main.sh PROGRAM MPIRUN...   (MPIRUN: for 3 ranks)
 program=$1
 shift
