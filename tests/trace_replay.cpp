@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // trace_replay FILE.h5 [--precision fp32|fp64]
 //
-// Replays a recorded run of the official trainer: builds the model that the file's attributes describe, loads its initial
-// weights, feeds its views and masks, runs its steps and compares every recorded quantity. Run it under mpirun with as many
-// ranks as the recording had processes. Everything comes from the file (tests/golden/README.md describes the layout), so a
-// recording never seen before replays as well. Exit status 0: every quantity of every rank lies within its limit.
+// Replays a recorded run of the official trainer: builds the model that the file's attributes describe, loads its
+// initial weights, feeds its views and masks, runs its steps and compares every recorded quantity. Run it under mpirun
+// with as many ranks as the recording had processes. Everything comes from the file (tests/golden/README.md describes
+// the layout), so a recording never seen before replays as well. Exit status 0: every quantity of every rank lies
+// within its limit.
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/from_blob.h>
@@ -40,7 +41,8 @@ struct Worst {
   std::int64_t values = 0;
 };
 
-/// The limits of tests/golden/README.md, "How close to expect". A quantity absent from a precision is not recorded in it.
+/// The limits of tests/golden/README.md, "How close to expect". A quantity absent from a precision is not recorded in
+/// it.
 const std::map<std::string, std::pair<double, double>>& limits() {
   static const std::map<std::string, std::pair<double, double>> table{
       {"loss terms", {6e-4, 1e-7}},
@@ -135,7 +137,8 @@ class Replay {
   at::Tensor read(const std::string& name) const {
     std::vector<double> values = file_.read<double>(name);
     std::vector<std::int64_t> shape;
-    for (const std::uint64_t size : file_.facts(name).shape) shape.push_back(static_cast<std::int64_t>(size));
+    for (const std::uint64_t size : file_.facts(name).shape)
+      shape.push_back(static_cast<std::int64_t>(size));
     return at::from_blob(values.data(), shape, at::kDouble).to(type_).clone();
   }
 
@@ -202,11 +205,12 @@ class Replay {
     if (got.numel() == 0) return;
     const at::Tensor difference = got - want;
     const double norm = want.norm().item<double>();
-    note(quantity, difference.abs().max().item<double>(), norm > 0 ? difference.norm().item<double>() / norm : 0, dataset,
-         got.numel());
+    note(quantity, difference.abs().max().item<double>(), norm > 0 ? difference.norm().item<double>() / norm : 0,
+         dataset, got.numel());
   }
 
-  void note(const std::string& quantity, double absolute, double relative, const std::string& where, std::int64_t values) {
+  void note(const std::string& quantity, double absolute, double relative, const std::string& where,
+            std::int64_t values) {
     const auto [f32, f64] = limits().at(quantity);
     Worst& worst = worst_[quantity];
     worst.limit = type_ == at::kDouble ? f64 : f32;
@@ -293,7 +297,8 @@ class Replay {
                        const Parameters& parameters, HeadBuffers& head) {
     for (const Segment& segment : parameters.segments()) {
       if (segment.name == "prototypes") continue;
-      compare_weights(quantity, segment.name, parameters.value(segment.name), group + "/" + network + "." + segment.name);
+      compare_weights(quantity, segment.name, parameters.value(segment.name),
+                      group + "/" + network + "." + segment.name);
     }
     for (const auto& [name, bn] : buffers(head)) {
       const std::string dataset = group + "/" + network + "." + name;

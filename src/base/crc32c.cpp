@@ -15,7 +15,8 @@ constexpr std::array<std::uint32_t, 256> make_table() {
   std::array<std::uint32_t, 256> table{};
   for (std::uint32_t i = 0; i < 256; ++i) {
     std::uint32_t crc = i;
-    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1) ? 0x82f63b78u : 0u);
+    for (int bit = 0; bit < 8; ++bit)
+      crc = (crc >> 1) ^ ((crc & 1) ? 0x82f63b78u : 0u);
     table[i] = crc;
   }
   return table;
@@ -23,7 +24,8 @@ constexpr std::array<std::uint32_t, 256> make_table() {
 
 std::uint32_t by_table(std::uint32_t crc, std::span<const std::byte> bytes) {
   static constexpr auto table = make_table();
-  for (const std::byte b : bytes) crc = (crc >> 8) ^ table[(crc ^ std::to_integer<std::uint32_t>(b)) & 0xff];
+  for (const std::byte b : bytes)
+    crc = (crc >> 8) ^ table[(crc ^ std::to_integer<std::uint32_t>(b)) & 0xff];
   return crc;
 }
 
@@ -37,7 +39,8 @@ __attribute__((target("sse4.2"))) std::uint32_t by_instruction(std::uint32_t crc
     bytes = bytes.subspan(8);
   }
   auto narrow = static_cast<std::uint32_t>(wide);
-  for (const std::byte b : bytes) narrow = _mm_crc32_u8(narrow, std::to_integer<std::uint8_t>(b));
+  for (const std::byte b : bytes)
+    narrow = _mm_crc32_u8(narrow, std::to_integer<std::uint8_t>(b));
   return narrow;
 }
 #endif

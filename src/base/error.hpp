@@ -51,11 +51,11 @@ Error internal_error(std::string what, std::string where = {});
 Error system_error(std::string what, std::string where, int error_number, std::string remedy = {});
 
 /// Throws internal_error with the place if `condition` is false. For states that only a defect of msn can reach.
-#define MSN_CHECK(condition)                                                                                   \
-  do {                                                                                                         \
-    if (!(condition)) {                                                                                        \
-      throw ::msn::internal_error("check failed: " #condition, __FILE__ ":" + std::to_string(__LINE__));       \
-    }                                                                                                          \
+#define MSN_CHECK(condition)                                                                             \
+  do {                                                                                                   \
+    if (!(condition)) {                                                                                  \
+      throw ::msn::internal_error("check failed: " #condition, __FILE__ ":" + std::to_string(__LINE__)); \
+    }                                                                                                    \
   } while (false)
 
 }  // namespace msn

@@ -71,21 +71,37 @@ Handle open_object(hid_t file, const std::filesystem::path& path, const std::str
 }  // namespace
 
 template <>
-hid_t native_type<float>() { return H5T_NATIVE_FLOAT; }
+hid_t native_type<float>() {
+  return H5T_NATIVE_FLOAT;
+}
 template <>
-hid_t native_type<double>() { return H5T_NATIVE_DOUBLE; }
+hid_t native_type<double>() {
+  return H5T_NATIVE_DOUBLE;
+}
 template <>
-hid_t native_type<std::uint8_t>() { return H5T_NATIVE_UINT8; }
+hid_t native_type<std::uint8_t>() {
+  return H5T_NATIVE_UINT8;
+}
 template <>
-hid_t native_type<std::uint16_t>() { return H5T_NATIVE_UINT16; }
+hid_t native_type<std::uint16_t>() {
+  return H5T_NATIVE_UINT16;
+}
 template <>
-hid_t native_type<std::int32_t>() { return H5T_NATIVE_INT32; }
+hid_t native_type<std::int32_t>() {
+  return H5T_NATIVE_INT32;
+}
 template <>
-hid_t native_type<std::uint32_t>() { return H5T_NATIVE_UINT32; }
+hid_t native_type<std::uint32_t>() {
+  return H5T_NATIVE_UINT32;
+}
 template <>
-hid_t native_type<std::int64_t>() { return H5T_NATIVE_INT64; }
+hid_t native_type<std::int64_t>() {
+  return H5T_NATIVE_INT64;
+}
 template <>
-hid_t native_type<std::uint64_t>() { return H5T_NATIVE_UINT64; }
+hid_t native_type<std::uint64_t>() {
+  return H5T_NATIVE_UINT64;
+}
 
 File::File(const std::filesystem::path& path, Mode mode) : path_(path) {
   const Lock guard(lock());
@@ -111,8 +127,7 @@ File::~File() {
   H5Fclose(id_);
 }
 
-File::File(File&& other) noexcept
-    : id_(std::exchange(other.id_, H5I_INVALID_HID)), path_(std::move(other.path_)) {}
+File::File(File&& other) noexcept : id_(std::exchange(other.id_, H5I_INVALID_HID)), path_(std::move(other.path_)) {}
 
 File& File::operator=(File&& other) noexcept {
   std::swap(id_, other.id_);
@@ -224,7 +239,8 @@ std::vector<std::string> File::read_strings(const std::string& dataset) const {
     if (H5Dread(set.get(), memory.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, raw.data()) < 0) {
       fail("cannot read the dataset", path_, dataset);
     }
-    for (const char* text : raw) out.emplace_back(text == nullptr ? "" : text);
+    for (const char* text : raw)
+      out.emplace_back(text == nullptr ? "" : text);
     H5Dvlen_reclaim(memory.get(), space.get(), H5P_DEFAULT, raw.data());
     return out;
   }
@@ -233,16 +249,17 @@ std::vector<std::string> File::read_strings(const std::string& dataset) const {
   if (H5Dread(set.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, raw.data()) < 0) {
     fail("cannot read the dataset", path_, dataset);
   }
-  for (std::size_t i = 0; i < count; ++i) out.emplace_back(raw.data() + i * width, strnlen(raw.data() + i * width, width));
+  for (std::size_t i = 0; i < count; ++i)
+    out.emplace_back(raw.data() + i * width, strnlen(raw.data() + i * width, width));
   return out;
 }
 
 std::uint64_t File::create(const std::string& dataset, hid_t type, const std::vector<std::uint64_t>& shape) {
   const Lock guard(lock());
   const std::vector<hsize_t> dims(shape.begin(), shape.end());
-  const Handle space(dims.empty() ? H5Screate(H5S_SCALAR)
-                                  : H5Screate_simple(static_cast<int>(dims.size()), dims.data(), nullptr),
-                     H5Sclose);
+  const Handle space(
+      dims.empty() ? H5Screate(H5S_SCALAR) : H5Screate_simple(static_cast<int>(dims.size()), dims.data(), nullptr),
+      H5Sclose);
   const Handle links(H5Pcreate(H5P_LINK_CREATE), H5Pclose);
   H5Pset_create_intermediate_group(links.get(), 1);
   const Handle plan(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
@@ -269,9 +286,11 @@ void File::write(const std::string& dataset, std::span<const T> values, const st
 void File::write_strings(const std::string& dataset, const std::vector<std::string>& values) {
   const Lock guard(lock());
   std::size_t width = 1;
-  for (const auto& value : values) width = std::max(width, value.size());
+  for (const auto& value : values)
+    width = std::max(width, value.size());
   std::vector<char> raw(std::max<std::size_t>(1, values.size() * width), '\0');
-  for (std::size_t i = 0; i < values.size(); ++i) std::memcpy(raw.data() + i * width, values[i].data(), values[i].size());
+  for (std::size_t i = 0; i < values.size(); ++i)
+    std::memcpy(raw.data() + i * width, values[i].data(), values[i].size());
   const Handle type(H5Tcopy(H5T_C_S1), H5Tclose);
   H5Tset_size(type.get(), width);
   H5Tset_cset(type.get(), H5T_CSET_UTF8);
@@ -300,7 +319,8 @@ T read_attribute(hid_t file, const std::filesystem::path& path, const std::strin
   const Handle space(H5Aget_space(attribute.get()), H5Sclose);
   if (H5Sget_simple_extent_npoints(space.get()) != 1) fail("not a single value", path, object + "@" + name);
   T value{};
-  if (H5Aread(attribute.get(), native_type<T>(), &value) < 0) fail("cannot read the attribute", path, object + "@" + name);
+  if (H5Aread(attribute.get(), native_type<T>(), &value) < 0)
+    fail("cannot read the attribute", path, object + "@" + name);
   return value;
 }
 
@@ -367,7 +387,7 @@ std::string library_version() {
   return std::to_string(major) + "." + std::to_string(minor) + "." + std::to_string(release);
 }
 
-#define MSN_H5_INSTANTIATE(T)                                       \
+#define MSN_H5_INSTANTIATE(T)                                      \
   template std::vector<T> File::read<T>(const std::string&) const; \
   template void File::write<T>(const std::string&, std::span<const T>, const std::vector<std::uint64_t>&);
 MSN_H5_INSTANTIATE(float)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A thin layer over the HDF5 C library: handles that close themselves, every call checked, one process-wide lock around
-// every call (a site's HDF5 need not be thread-safe). Bulk bytes do not go through here: callers pread and pwrite them at
-// Dataset::file_offset, so that nothing waits behind a large transfer.
+// every call (a site's HDF5 need not be thread-safe). Bulk bytes do not go through here: callers pread and pwrite them
+// at Dataset::file_offset, so that nothing waits behind a large transfer.
 #pragma once
 
 #include <hdf5.h>
@@ -28,10 +28,10 @@ enum class Mode { read, create, edit };
 struct DatasetFacts {
   std::vector<std::uint64_t> shape;
   std::uint64_t elements = 1;
-  std::uint64_t element_size = 0;   ///< Bytes of one element in the file.
+  std::uint64_t element_size = 0;  ///< Bytes of one element in the file.
   bool is_float = false;
   bool is_contiguous = false;
-  std::uint64_t file_offset = 0;    ///< First byte in the file; valid only if is_contiguous and not empty.
+  std::uint64_t file_offset = 0;  ///< First byte in the file; valid only if is_contiguous and not empty.
 };
 
 /// An open file. Not copyable; closes itself. Every function throws data_error naming file and object.

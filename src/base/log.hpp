@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The program's log: standard error, and a file once one is named. Only the rank that is given a voice writes.
 //
-// This header names no logging library: LibTorch ships another version of {fmt} than the distribution's spdlog uses, and
-// both must not meet in one translation unit.
+// This header names no logging library: LibTorch ships another version of {fmt} than the distribution's spdlog uses,
+// and both must not meet in one translation unit.
 #pragma once
 
 #include <filesystem>

@@ -56,7 +56,8 @@ std::uint32_t RandomStream::below(std::uint32_t bound) {
   std::uint64_t product = std::uint64_t{next_u32()} * bound;
   if (static_cast<std::uint32_t>(product) < bound) {
     const std::uint32_t threshold = (0u - bound) % bound;
-    while (static_cast<std::uint32_t>(product) < threshold) product = std::uint64_t{next_u32()} * bound;
+    while (static_cast<std::uint32_t>(product) < threshold)
+      product = std::uint64_t{next_u32()} * bound;
   }
   return static_cast<std::uint32_t>(product >> 32);
 }
@@ -69,7 +70,8 @@ double RandomStream::normal() {
 std::vector<std::uint32_t> RandomStream::permutation(std::uint32_t n) {
   std::vector<std::uint32_t> order(n);
   std::iota(order.begin(), order.end(), 0u);
-  for (std::uint32_t i = n; i > 1; --i) std::swap(order[i - 1], order[below(i)]);
+  for (std::uint32_t i = n; i > 1; --i)
+    std::swap(order[i - 1], order[below(i)]);
   return order;
 }
 

@@ -79,7 +79,8 @@ Subject choose_subject(const World& world, const Arguments& arguments) {
 }
 
 /// Share of this data's test rows whose class is predicted; the rows are shared over ranks.
-double accuracy(const World& world, const Features& train, const Features& test, int classes, const KnnOptions& options) {
+double accuracy(const World& world, const Features& train, const Features& test, int classes,
+                const KnnOptions& options) {
   const std::int64_t rows = test.values.size(0);
   const std::int64_t share = (rows + world.size() - 1) / world.size();
   const std::int64_t begin = std::min(rows, share * world.rank());
@@ -109,7 +110,8 @@ void run_knn(const World& world, const Arguments& arguments) {
   });
   const Features train =
       extract_features(world, *train_set, arguments.train_stride, subject.config, threads, subject.encode);
-  const Features test = extract_features(world, *test_set, arguments.test_stride, subject.config, threads, subject.encode);
+  const Features test =
+      extract_features(world, *test_set, arguments.test_stride, subject.config, threads, subject.encode);
   const auto classes = static_cast<int>(train_set->manifest().classes.size());
   const double top1 = accuracy(world, train, test, classes, arguments.knn);
   if (world.rank() != 0) return;
@@ -159,8 +161,8 @@ Command make_eval_command(CLI::App& parent) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   knn->add_option("--vote", arguments->knn.vote, "weighted (default): exp(similarity / temperature); majority")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, Vote>{{"weighted", Vote::weighted},
-                                                                       {"majority", Vote::majority}}));
+      ->transform(CLI::CheckedTransformer(
+          std::map<std::string, Vote>{{"weighted", Vote::weighted}, {"majority", Vote::majority}}));
   knn->add_flag("--json", arguments->json, "Print one machine-readable line last");
   knn->footer(
       "Example:\n"
@@ -171,7 +173,8 @@ Command make_eval_command(CLI::App& parent) {
     if (arguments->run || arguments->checkpoint) return;
     if (!baseline) throw usage_error("nothing to evaluate: give --run DIR or --checkpoint DIR");
     if (!arguments->config) {
-      throw usage_error("the baselines need the model's sizes: give --run DIR, --checkpoint DIR or --config CONFIG.toml");
+      throw usage_error(
+          "the baselines need the model's sizes: give --run DIR, --checkpoint DIR or --config CONFIG.toml");
     }
   });
   return {app, [arguments](World& world) { run_knn(world, *arguments); }};

@@ -67,8 +67,9 @@ void run(const World& world, const Arguments& arguments) {
   if (world.rank() == 0) {
     std::printf("%s after step %llu of %llu, %llu images seen, %.1f images/s; checkpoint %s\n",
                 result.stopped ? "stopped" : "done", static_cast<unsigned long long>(result.step),
-                static_cast<unsigned long long>(result.total_steps), static_cast<unsigned long long>(result.images_seen),
-                result.images_per_second, result.checkpoint.c_str());
+                static_cast<unsigned long long>(result.total_steps),
+                static_cast<unsigned long long>(result.images_seen), result.images_per_second,
+                result.checkpoint.c_str());
     if (arguments.json) {
       const nlohmann::ordered_json line = {{"command", "train"},
                                            {"step", result.step},
@@ -94,7 +95,8 @@ Command make_train_command(CLI::App& parent) {
   const auto arguments = std::make_shared<Arguments>();
   const auto forced = std::make_shared<std::vector<std::string>>();
   CLI::App* app = parent.add_subcommand("train", "Pretrain a Vision Transformer on a packed data set");
-  app->add_option("CONFIG", arguments->config, "Configuration file (TOML), for instance configs/vit_s16.toml")->required();
+  app->add_option("CONFIG", arguments->config, "Configuration file (TOML), for instance configs/vit_s16.toml")
+      ->required();
   app->add_option("--set", arguments->overrides, "Override a key: section.key=value; may be given again")
       ->expected(1)
       ->take_all();

@@ -227,13 +227,13 @@ std::string synthetic_name(std::uint64_t index) {
   return shapes[static_cast<std::size_t>(synthetic_label(index))].name + std::string(number);
 }
 
-// Copies of one shape on a grid that is turned and shifted at random, each with its own size, angle and colour: every crop
-// of the picture shows the shape, and little else is common to the crops of one picture.
+// Copies of one shape on a grid that is turned and shifted at random, each with its own size, angle and colour: every
+// crop of the picture shows the shape, and little else is common to the crops of one picture.
 Image draw_synthetic(const SyntheticSpec& spec, std::uint64_t index) {
   RandomStream random(spec.seed, 0, index, 0, Purpose::generator);
   const Shape& shape = shapes[static_cast<std::size_t>(synthetic_label(index))];
-  // The ground varies little: the colour jitter hides small differences, large ones would tell pictures apart better than
-  // their shapes do.
+  // The ground varies little: the colour jitter hides small differences, large ones would tell pictures apart better
+  // than their shapes do.
   const double ground_luma = random.uniform(105, 150);
   const Colour ground = draw_colour(random, ground_luma, 5);
   const Texture ground_texture = draw_texture(random, 5);
@@ -276,7 +276,8 @@ Image draw_synthetic(const SyntheticSpec& spec, std::uint64_t index) {
         pixel.g += share * (motif.colour.g + light - pixel.g);
         pixel.b += share * (motif.colour.b + light - pixel.b);
       }
-      for (const double value : {pixel.r, pixel.g, pixel.b}) image.rgb.push_back(to_level(value + noise * draw_noise(random)));
+      for (const double value : {pixel.r, pixel.g, pixel.b})
+        image.rgb.push_back(to_level(value + noise * draw_noise(random)));
     }
   }
   return image;

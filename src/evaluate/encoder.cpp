@@ -43,7 +43,8 @@ std::filesystem::path choose_checkpoint(const World& world, const std::optional<
   return world.on_root([&]() -> std::string {
     if (checkpoint) return checkpoint->string();
     const auto newest = find_newest_checkpoint(*run);
-    if (!newest) throw data_error("the run has no checkpoint", run->string(), "train it first: msn train ... --run DIR");
+    if (!newest)
+      throw data_error("the run has no checkpoint", run->string(), "train it first: msn train ... --run DIR");
     return newest->string();
   });
 }

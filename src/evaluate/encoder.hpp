@@ -33,7 +33,8 @@ class Encoder {
   std::unique_ptr<Trunk> trunk_;
 };
 
-/// The checkpoint that `--run` (its newest) or `--checkpoint` names. All ranks call; throws data_error if there is none.
+/// The checkpoint that `--run` (its newest) or `--checkpoint` names. All ranks call; throws data_error if there is
+/// none.
 std::filesystem::path choose_checkpoint(const World& world, const std::optional<std::filesystem::path>& run,
                                         const std::optional<std::filesystem::path>& checkpoint);
 

@@ -23,13 +23,14 @@ constexpr std::uint64_t kBatch = 128;  // Images through the network at once.
 
 void evaluation_view(const Image& image, const Config& config, std::span<float> out) {
   const int size = config.model.image_size;
-  const int resized = std::min(image.width, image.height) == size ? size : static_cast<int>(std::lround(size * 256.0 / 224.0));
+  const int resized =
+      std::min(image.width, image.height) == size ? size : static_cast<int>(std::lround(size * 256.0 / 224.0));
   normalise(resize_and_centre_crop(image, resized, size, config.views.interpolation, config.views.resize_order),
             config.views, out);
 }
 
-Features extract_features(const World& world, const DataSet& set, std::uint64_t stride, const Config& config, int threads,
-                          const std::function<at::Tensor(const at::Tensor&)>& encode) {
+Features extract_features(const World& world, const DataSet& set, std::uint64_t stride, const Config& config,
+                          int threads, const std::function<at::Tensor(const at::Tensor&)>& encode) {
   const std::uint64_t total = (set.count() + stride - 1) / stride;
   const auto ranks = static_cast<std::uint64_t>(world.size());
   // Equal shares, the last ones padded: a gather wants equal lengths.
@@ -61,7 +62,8 @@ Features extract_features(const World& world, const DataSet& set, std::uint64_t 
 
   Features features;
   features.values = all.narrow(0, 0, static_cast<std::int64_t>(total)).to(at::kFloat);
-  for (std::uint64_t i = 0; i < total; ++i) features.labels.push_back(set.label(i * stride));
+  for (std::uint64_t i = 0; i < total; ++i)
+    features.labels.push_back(set.label(i * stride));
   return features;
 }
 

@@ -22,8 +22,8 @@ at::Tensor unit_rows(const at::Tensor& x) {
 
 }  // namespace
 
-KnnVotes knn(const at::Tensor& train, const std::vector<std::int32_t>& train_labels, const at::Tensor& test, int classes,
-             const KnnOptions& options) {
+KnnVotes knn(const at::Tensor& train, const std::vector<std::int32_t>& train_labels, const at::Tensor& test,
+             int classes, const KnnOptions& options) {
   MSN_CHECK(static_cast<std::size_t>(train.size(0)) == train_labels.size() && train.size(0) > 0 && options.k > 0);
   const std::int64_t k = std::min<std::int64_t>(options.k, train.size(0));
   const at::Tensor keys = unit_rows(train);

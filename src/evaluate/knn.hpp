@@ -26,7 +26,7 @@ struct KnnVotes {
 
 /// Cosine k-nearest-neighbour classification. train [n, d], test [m, d], one float type, not normalised; labels in
 /// [0, classes). k is cut to n. Works through the test rows in blocks, so that memory stays bounded.
-KnnVotes knn(const at::Tensor& train, const std::vector<std::int32_t>& train_labels, const at::Tensor& test, int classes,
-             const KnnOptions& options);
+KnnVotes knn(const at::Tensor& train, const std::vector<std::int32_t>& train_labels, const at::Tensor& test,
+             int classes, const KnnOptions& options);
 
 }  // namespace msn

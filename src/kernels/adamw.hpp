@@ -11,9 +11,9 @@ namespace msn::kernels {
 struct UpdateRange {
   std::int64_t begin = 0;
   std::int64_t end = 0;
-  bool decays = false;         ///< Weight decay applies.
-  double gradient_scale = 1;   ///< Gradients are multiplied by this first (clipping).
-  bool averaged = false;       ///< The EMA target follows this range.
+  bool decays = false;        ///< Weight decay applies.
+  double gradient_scale = 1;  ///< Gradients are multiplied by this first (clipping).
+  bool averaged = false;      ///< The EMA target follows this range.
 };
 
 struct AdamWStep {
@@ -22,13 +22,13 @@ struct AdamWStep {
   double beta1 = 0.9;
   double beta2 = 0.999;
   double eps = 1e-8;
-  std::int64_t count = 1;      ///< This update's number, from 1, for the bias corrections.
-  double ema_momentum = 1;     ///< target = momentum * target + (1 - momentum) * parameter, after the update.
+  std::int64_t count = 1;   ///< This update's number, from 1, for the bias corrections.
+  double ema_momentum = 1;  ///< target = momentum * target + (1 - momentum) * parameter, after the update.
 };
 
-/// One pass over flat memory: AdamW with decoupled weight decay (Loshchilov, Hutter, arXiv 1711.05101, algorithm 2, without
-/// the schedule multiplier; eps added after the bias correction) and, on ranges that are averaged, the EMA of the
-/// parameters. All spans have the same length except `target`, which covers at least the averaged ranges.
+/// One pass over flat memory: AdamW with decoupled weight decay (Loshchilov, Hutter, arXiv 1711.05101, algorithm 2,
+/// without the schedule multiplier; eps added after the bias correction) and, on ranges that are averaged, the EMA of
+/// the parameters. All spans have the same length except `target`, which covers at least the averaged ranges.
 template <class T>
 void adamw_ema(std::span<T> parameters, std::span<const T> gradients, std::span<T> exp_avg, std::span<T> exp_avg_sq,
                std::span<T> target, const std::vector<UpdateRange>& ranges, const AdamWStep& step);

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <Kokkos_Core.hpp>
-
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
@@ -14,9 +13,9 @@ namespace msn::kernels {
 /// Elements a row of a flat buffer. Fixed, so that sums over rows have the same bits for any number of threads.
 inline constexpr std::int64_t kRowElements = 16384;
 
-/// Calls functor(row) for row in [0, rows), in parallel. Kokkos dispatches it where Kokkos has a parallel back end. With a
-/// Serial-only Kokkos (the distributions' packages) an OpenMP loop calls it: the pool is LibTorch's own libgomp. Call from
-/// the main thread only (Kokkos before 4.4 keeps one global scratch).
+/// Calls functor(row) for row in [0, rows), in parallel. Kokkos dispatches it where Kokkos has a parallel back end.
+/// With a Serial-only Kokkos (the distributions' packages) an OpenMP loop calls it: the pool is LibTorch's own libgomp.
+/// Call from the main thread only (Kokkos before 4.4 keeps one global scratch).
 template <class Functor>
 void for_rows(std::int64_t rows, const Functor& functor) {
   using Space = Kokkos::DefaultHostExecutionSpace;
@@ -27,7 +26,8 @@ void for_rows(std::int64_t rows, const Functor& functor) {
 #endif
   if constexpr (kSerial) {
 #pragma omp parallel for schedule(static)
-    for (std::int64_t row = 0; row < rows; ++row) functor(row);
+    for (std::int64_t row = 0; row < rows; ++row)
+      functor(row);
   } else {
     Kokkos::parallel_for(Kokkos::RangePolicy<Space>(0, rows), functor);
     Space().fence();

@@ -34,7 +34,8 @@ struct ScaleRow {
 
   KOKKOS_INLINE_FUNCTION void operator()(std::int64_t row) const {
     const std::int64_t end = (row + 1) * kRowElements < count ? (row + 1) * kRowElements : count;
-    for (std::int64_t i = row * kRowElements; i < end; ++i) values[i] *= factor;
+    for (std::int64_t i = row * kRowElements; i < end; ++i)
+      values[i] *= factor;
   }
 };
 
@@ -49,7 +50,8 @@ double sum_of_squares(std::span<const T> values) {
   std::vector<double> sums(static_cast<std::size_t>(rows_of(values.size())));
   for_rows(rows_of(values.size()), SquareRow<T>{values.data(), static_cast<std::int64_t>(values.size()), sums.data()});
   double total = 0;
-  for (const double sum : sums) total += sum;
+  for (const double sum : sums)
+    total += sum;
   return total;
 }
 

@@ -5,8 +5,8 @@
 
 namespace msn::kernels {
 
-/// Sum of squares in double precision, over fixed blocks, so that its bits do not depend on the number of threads. Not a
-/// number if any value is.
+/// Sum of squares in double precision, over fixed blocks, so that its bits do not depend on the number of threads. Not
+/// a number if any value is.
 template <class T>
 double sum_of_squares(std::span<const T> values);
 

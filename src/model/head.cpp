@@ -74,7 +74,8 @@ std::vector<at::Tensor> layer_forward(const std::vector<HeadGroup>& groups, cons
                                       Linear Head::*fc, Affine Head::*bn, BatchNormBuffers HeadBuffers::*buffers,
                                       HeadTape::Layer HeadTape::*saved, const Communicator& communicator) {
   std::vector<at::Tensor> hidden;
-  for (std::size_t g = 0; g < groups.size(); ++g) hidden.push_back(linear(xs[g], groups[g].head->*fc));
+  for (std::size_t g = 0; g < groups.size(); ++g)
+    hidden.push_back(linear(xs[g], groups[g].head->*fc));
   const std::vector<Moments> moments = global_moments(hidden, communicator);
   std::vector<at::Tensor> out;
   for (std::size_t g = 0; g < groups.size(); ++g) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The projection head: Linear, BatchNorm, GELU, Linear, BatchNorm, GELU, Linear. Batch statistics are those of the whole
-// global batch, for every group (target, random anchors, focal anchors) by itself.
+// The projection head: Linear, BatchNorm, GELU, Linear, BatchNorm, GELU, Linear. Batch statistics are those of the
+// whole global batch, for every group (target, random anchors, focal anchors) by itself.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -24,11 +24,11 @@ struct Head {
 /// What a group's backward pass needs.
 struct HeadTape {
   struct Layer {
-    at::Tensor input;          ///< Of the linear layer, [rows, in]
-    at::Tensor normed;         ///< (x - mean) / sqrt(var + eps), [rows, hidden]
-    at::Tensor inverse_std;    ///< [hidden]
-    at::Tensor before_gelu;    ///< [rows, hidden]
-    double count = 0;          ///< Rows over all ranks.
+    at::Tensor input;        ///< Of the linear layer, [rows, in]
+    at::Tensor normed;       ///< (x - mean) / sqrt(var + eps), [rows, hidden]
+    at::Tensor inverse_std;  ///< [hidden]
+    at::Tensor before_gelu;  ///< [rows, hidden]
+    double count = 0;        ///< Rows over all ranks.
   };
   Layer layer1, layer2;
   at::Tensor input3;
@@ -42,9 +42,10 @@ struct HeadGroup {
   HeadTape* tape;        ///< Null: no gradient.
 };
 
-/// Embeddings [rows, head_out] of every group. All groups go layer by layer, so that one message a batch norm carries the
-/// statistics of all of them: two collectives. Batch statistics as in Ioffe, Szegedy, arXiv 1502.03167, combined over ranks
-/// by Chan et al., "Updating formulae and a pairwise algorithm for computing sample variances" (1979), in rank order.
+/// Embeddings [rows, head_out] of every group. All groups go layer by layer, so that one message a batch norm carries
+/// the statistics of all of them: two collectives. Batch statistics as in Ioffe, Szegedy, arXiv 1502.03167, combined
+/// over ranks by Chan et al., "Updating formulae and a pairwise algorithm for computing sample variances" (1979), in
+/// rank order.
 std::vector<at::Tensor> heads_forward(const std::vector<HeadGroup>& groups, const Communicator& communicator);
 
 /// Adds this rank's gradients of the head's parameters and returns the gradients of every group's x, from `dz`. Two

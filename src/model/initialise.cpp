@@ -19,7 +19,8 @@ template <class Draw>
 void fill(const at::Tensor& tensor, Draw draw) {
   const at::Tensor values = at::empty(tensor.sizes(), at::kDouble);
   double* data = values.mutable_data_ptr<double>();
-  for (std::int64_t i = 0; i < values.numel(); ++i) data[i] = draw();
+  for (std::int64_t i = 0; i < values.numel(); ++i)
+    data[i] = draw();
   tensor.copy_(values);
 }
 
@@ -42,7 +43,8 @@ void initialise(const Parameters& parameters, std::uint64_t seed) {
     } else if (segment.shape.size() > 1) {
       fill(tensor, [&] {
         double value = kStandardDeviation * stream.normal();
-        while (std::abs(value) > kCut) value = kStandardDeviation * stream.normal();
+        while (std::abs(value) > kCut)
+          value = kStandardDeviation * stream.normal();
         return value;
       });
     } else {

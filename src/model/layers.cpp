@@ -18,8 +18,9 @@
 namespace msn {
 namespace {
 
-using OneDnnLinear = at::Tensor(const at::Tensor&, const at::Tensor&, const std::optional<at::Tensor>&, std::string_view,
-                                c10::List<std::optional<at::Scalar>>, std::optional<std::string_view>);
+using OneDnnLinear = at::Tensor(const at::Tensor&, const at::Tensor&, const std::optional<at::Tensor>&,
+                                std::string_view, c10::List<std::optional<at::Scalar>>,
+                                std::optional<std::string_view>);
 
 /// x [n, k] times wᵀ, w [m, k], plus bias. Both may be transposed views.
 at::Tensor one_dnn_linear(const at::Tensor& x, const at::Tensor& w, const std::optional<at::Tensor>& bias) {

@@ -20,8 +20,8 @@ struct Linear {
   at::Tensor weight, bias, weight_gradient, bias_gradient;
 };
 
-/// x [n, in] -> [n, out]: x Wᵀ + b. float32 runs on oneDNN, which LibTorch carries and which is up to twice as fast as its
-/// default here; float64 on the BLAS.
+/// x [n, in] -> [n, out]: x Wᵀ + b. float32 runs on oneDNN, which LibTorch carries and which is up to twice as fast as
+/// its default here; float64 on the BLAS.
 at::Tensor linear(const at::Tensor& x, const Linear& layer);
 /// Gradient with respect to x, from dy [n, out]; adds the gradients of weight and bias.
 at::Tensor linear_backward(const at::Tensor& dy, const at::Tensor& x, const Linear& layer);

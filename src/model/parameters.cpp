@@ -16,7 +16,8 @@ Parameters::Parameters(const std::vector<NamedShape>& tensors, at::ScalarType ty
   std::int64_t offset = 0;
   for (const NamedShape& tensor : tensors) {
     Segment segment{tensor.name, tensor.shape, offset, 1};
-    for (const std::int64_t size : tensor.shape) segment.elements *= size;
+    for (const std::int64_t size : tensor.shape)
+      segment.elements *= size;
     offset += (segment.elements + step - 1) / step * step;
     const bool is_new = index_.emplace(segment.name, segments_.size()).second;
     MSN_CHECK(is_new);
@@ -40,7 +41,8 @@ at::Tensor Parameters::view(const at::Tensor& flat, const Segment& segment) {
 
 std::int64_t Parameters::count() const {
   std::int64_t total = 0;
-  for (const Segment& segment : segments_) total += segment.elements;
+  for (const Segment& segment : segments_)
+    total += segment.elements;
   return total;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// All weights of one network in one flat buffer. Everything that walks weights (reduction over ranks, clipping, AdamW, EMA,
-// hashes, checkpoints) walks ranges of it.
+// All weights of one network in one flat buffer. Everything that walks weights (reduction over ranks, clipping, AdamW,
+// EMA, hashes, checkpoints) walks ranges of it.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -14,7 +14,7 @@
 namespace msn {
 
 struct NamedShape {
-  std::string name;                 ///< Official name, for instance "blocks.0.attn.qkv.weight".
+  std::string name;  ///< Official name, for instance "blocks.0.attn.qkv.weight".
   std::vector<std::int64_t> shape;
 };
 
@@ -22,12 +22,12 @@ struct NamedShape {
 struct Segment {
   std::string name;
   std::vector<std::int64_t> shape;
-  std::int64_t offset = 0;    ///< In elements; the byte offset is a multiple of 64.
+  std::int64_t offset = 0;  ///< In elements; the byte offset is a multiple of 64.
   std::int64_t elements = 0;
 };
 
-/// One flat buffer of one scalar type (float32, or float64 for replays and tests) with named views into it. Every tensor
-/// starts on a 64-byte boundary; the padding between them is zero and stays so.
+/// One flat buffer of one scalar type (float32, or float64 for replays and tests) with named views into it. Every
+/// tensor starts on a 64-byte boundary; the padding between them is zero and stays so.
 class Parameters {
  public:
   enum class Gradients { none, with };

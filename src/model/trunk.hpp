@@ -17,9 +17,9 @@ namespace msn {
 
 /// Views of one size: their visible patches. Views of different sizes or masks are different groups.
 struct ViewGroup {
-  at::Tensor patches;          ///< [images, visible, 3 * patch²]; masked patches are simply not here.
-  at::Tensor keep;             ///< int64 [visible] (one mask for all) or [images, visible]: which patches; undefined: all.
-  std::int64_t grid = 0;       ///< Patches a side before masking.
+  at::Tensor patches;     ///< [images, visible, 3 * patch²]; masked patches are simply not here.
+  at::Tensor keep;        ///< int64 [visible] (one mask for all) or [images, visible]: which patches; undefined: all.
+  std::int64_t grid = 0;  ///< Patches a side before masking.
 
   std::int64_t images() const { return patches.size(0); }
   std::int64_t tokens() const { return patches.size(1) + 1; }
@@ -35,23 +35,23 @@ struct Tape {
     at::Tensor mixed;                       ///< Attention's output, before the projection.
     LayerNormSaved norm2;
     at::Tensor normed2;
-    at::Tensor hidden;                      ///< Before the GELU.
-    at::Tensor activated;                   ///< After it.
+    at::Tensor hidden;     ///< Before the GELU.
+    at::Tensor activated;  ///< After it.
   };
   ViewGroups groups;
   std::vector<Block> blocks;
   LayerNormSaved norm;
 };
 
-/// Same code for the online and the target network. No collectives in here. Holds views of `parameters`, which must outlive
-/// it.
+/// Same code for the online and the target network. No collectives in here. Holds views of `parameters`, which must
+/// outlive it.
 class Trunk {
  public:
   Trunk(const Parameters& parameters, const VitShape& shape);
 
-  /// Class tokens after the final layer norm, [images of all groups, width], groups in order. All groups run as one packed
-  /// row matrix through the token-wise layers, attention once a group. Only the class token of the last block is used, so
-  /// that block's queries, projection and MLP are computed for it alone. `tape` null: nothing is kept.
+  /// Class tokens after the final layer norm, [images of all groups, width], groups in order. All groups run as one
+  /// packed row matrix through the token-wise layers, attention once a group. Only the class token of the last block is
+  /// used, so that block's queries, projection and MLP are computed for it alone. `tape` null: nothing is kept.
   at::Tensor forward(const ViewGroups& groups, Tape* tape) const;
 
   /// Adds to the gradients, from the gradient [images of all groups, width] of what forward() returned.

@@ -13,9 +13,9 @@ namespace msn {
 /// Patches that a mask of this ratio leaves: floor(patches * (1 - ratio)).
 std::int64_t kept_patches(std::int64_t patches, double mask_ratio);
 
-/// The patches of the random anchor views that stay, by a fresh random permutation: int64 [kept], one mask for the whole
-/// global batch of a step (the official behaviour), keyed by (seed, epoch, position of the step's first sample). Undefined
-/// if the ratio is 0.
+/// The patches of the random anchor views that stay, by a fresh random permutation: int64 [kept], one mask for the
+/// whole global batch of a step (the official behaviour), keyed by (seed, epoch, position of the step's first sample).
+/// Undefined if the ratio is 0.
 at::Tensor batch_mask(std::uint64_t seed, std::uint64_t epoch, std::uint64_t first_position, std::int64_t patches,
                       double mask_ratio);
 

@@ -61,8 +61,8 @@ LossResult msn_loss(const at::Tensor& z, const at::Tensor& h, const at::Tensor& 
   result.sharpened = at::_softmax(target_logits / sharpen, 1, false);
 
   // One message: the mean prediction's sums, and the total of the targets for Sinkhorn.
-  const at::Tensor message = at::cat({result.anchor_probs.mean(0).to(at::kDouble),
-                                      result.sharpened.sum().to(at::kDouble).reshape({1})});
+  const at::Tensor message =
+      at::cat({result.anchor_probs.mean(0).to(at::kDouble), result.sharpened.sum().to(at::kDouble).reshape({1})});
   communicator.sum(message);
   const at::Tensor mean_probs = message.narrow(0, 0, k) / communicator.size();
   result.targets = config.sinkhorn > 0

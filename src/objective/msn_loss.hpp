@@ -11,10 +11,10 @@ namespace msn {
 
 /// What a step reports of the objective; this rank's rows only, except me_max.
 struct LossParts {
-  double loss = 0;           ///< cross_entropy + λ me_max + weight * entropy
-  double cross_entropy = 0;  ///< Mean over anchor rows of -Σ target log prediction.
-  double me_max = 0;         ///< log K minus the entropy of the mean prediction over all ranks, unweighted.
-  double entropy = 0;        ///< Mean entropy of the anchors' predictions.
+  double loss = 0;             ///< cross_entropy + λ me_max + weight * entropy
+  double cross_entropy = 0;    ///< Mean over anchor rows of -Σ target log prediction.
+  double me_max = 0;           ///< log K minus the entropy of the mean prediction over all ranks, unweighted.
+  double entropy = 0;          ///< Mean entropy of the anchors' predictions.
   double prototypes_used = 0;  ///< Distinct largest targets among this rank's samples.
   double max_target = 0;       ///< Mean over samples of the largest and smallest target probability.
   double min_target = 0;
@@ -30,10 +30,11 @@ struct LossResult {
   at::Tensor targets;       ///< [samples, K]
 };
 
-/// z [anchor rows, out]: embeddings of the anchors, view-major (row v * samples + b); h [samples, out]: of the target views.
-/// Predictions are softmax(cos(z, prototype) / temperature). Targets are the same for h, sharpened as p^(1/sharpen) / Σ, then
-/// balanced by Sinkhorn where on, and take no gradient. The gradients are of this rank's loss, with the mean prediction's
-/// taken as if it were local: averaged over ranks they are exact. Collectives: 1, and 1 a Sinkhorn iteration.
+/// z [anchor rows, out]: embeddings of the anchors, view-major (row v * samples + b); h [samples, out]: of the target
+/// views. Predictions are softmax(cos(z, prototype) / temperature). Targets are the same for h, sharpened as
+/// p^(1/sharpen) / Σ, then balanced by Sinkhorn where on, and take no gradient. The gradients are of this rank's loss,
+/// with the mean prediction's taken as if it were local: averaged over ranks they are exact. Collectives: 1, and 1 a
+/// Sinkhorn iteration.
 LossResult msn_loss(const at::Tensor& z, const at::Tensor& h, const at::Tensor& prototypes, double sharpen,
                     const LossConfig& config, const Communicator& communicator);
 

@@ -32,7 +32,8 @@ ViewGroup make_group(const std::vector<at::Tensor>& views, std::int64_t patch, c
 
 }  // namespace
 
-StepInput make_step_input(const std::vector<at::Tensor>& views, int random, const at::Tensor& keep, std::int64_t patch) {
+StepInput make_step_input(const std::vector<at::Tensor>& views, int random, const at::Tensor& keep,
+                          std::int64_t patch) {
   const auto first_focal = views.begin() + 1 + random;
   StepInput input;
   input.target = make_group({views.front()}, patch, {});
@@ -55,10 +56,12 @@ StepInput make_step_input(const Batch& batch, const Config& config, at::ScalarTy
   at::Tensor keep;
   if (config.views.random > 0 && config.views.mask_per == MaskPer::batch) {
     // Every rank draws the same mask: its key is the position of the global batch, not of this rank's share.
-    const std::uint64_t batch_start = batch.position - batch.position % static_cast<std::uint64_t>(config.train.global_batch);
+    const std::uint64_t batch_start =
+        batch.position - batch.position % static_cast<std::uint64_t>(config.train.global_batch);
     keep = batch_mask(config.train.seed, batch.epoch, batch_start, patches, config.views.mask_ratio);
   } else if (config.views.random > 0) {
-    keep = image_masks(config.train.seed, batch.epoch, batch.samples, config.views.random, patches, config.views.mask_ratio);
+    keep = image_masks(config.train.seed, batch.epoch, batch.samples, config.views.random, patches,
+                       config.views.mask_ratio);
   }
   return make_step_input(views, config.views.random, keep, config.model.patch_size);
 }

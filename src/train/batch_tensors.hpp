@@ -12,8 +12,8 @@
 
 namespace msn {
 
-/// Puts views [samples, 3, size, size] (view 0 the target view, then `random` views, then the focal ones) into the groups of
-/// a step. `keep` is the mask of the random views: int64 [kept], [random * samples, kept], or undefined.
+/// Puts views [samples, 3, size, size] (view 0 the target view, then `random` views, then the focal ones) into the
+/// groups of a step. `keep` is the mask of the random views: int64 [kept], [random * samples, kept], or undefined.
 StepInput make_step_input(const std::vector<at::Tensor>& views, int random, const at::Tensor& keep, std::int64_t patch);
 
 /// The step's input from a loaded batch, with the mask that the configuration asks for, in `type`.

@@ -13,9 +13,9 @@ namespace msn {
 
 /// What one step tells, over all ranks.
 struct StepMetrics {
-  std::uint64_t step = 0;   ///< Completed steps, from 1.
+  std::uint64_t step = 0;  ///< Completed steps, from 1.
   std::uint64_t epoch = 0;
-  LossParts loss;           ///< Means over ranks; prototypes_used counts distinct targets of the whole global batch.
+  LossParts loss;  ///< Means over ranks; prototypes_used counts distinct targets of the whole global batch.
   ScheduleValues schedule;
   double grad_norm = 0;
   double images_per_second = 0;  ///< Source images of the global batch over the step's time, waiting included.
@@ -24,10 +24,11 @@ struct StepMetrics {
 };
 
 /// Gathers a step's numbers over ranks: one message, in which the stop flag rides along.
-StepMetrics gather_metrics(const StepReport& report, double data_wait_seconds, bool stop, const Communicator& communicator);
+StepMetrics gather_metrics(const StepReport& report, double data_wait_seconds, bool stop,
+                           const Communicator& communicator);
 
-/// RUN/metrics.jsonl: one JSON object a step, appended. Only rank 0 makes one. A write that fails warns once; training goes
-/// on.
+/// RUN/metrics.jsonl: one JSON object a step, appended. Only rank 0 makes one. A write that fails warns once; training
+/// goes on.
 class MetricsFile {
  public:
   /// Lines of steps after `completed_steps`, which an earlier life wrote beyond its last checkpoint, are cut off.

@@ -25,14 +25,16 @@ void check_replicas(const World& world, TrainState& state) {
     }
   }
   std::string hashes;
-  for (const Hasher& hasher : hashers) hashes += hasher.hex();
+  for (const Hasher& hasher : hashers)
+    hashes += hasher.hex();
   const std::vector<std::string> all = world.gather(hashes);
   constexpr std::size_t digits = 32;
   for (std::size_t g = 0; g < groups.size(); ++g) {
     for (std::size_t rank = 1; rank < all.size(); ++rank) {
       if (all[rank].compare(g * digits, digits, all[0], g * digits, digits) != 0) {
-        throw AgreedError(internal_error("the replicas of " + std::string(groups[g]) + "* differ between rank 0 and rank " +
-                                             std::to_string(rank) + " after step " + std::to_string(state.step),
+        throw AgreedError(internal_error("the replicas of " + std::string(groups[g]) +
+                                             "* differ between rank 0 and rank " + std::to_string(rank) +
+                                             " after step " + std::to_string(state.step),
                                          "check_replicas"));
       }
     }

@@ -6,8 +6,8 @@
 
 namespace msn {
 
-/// Compares weights, EMA, prototypes, moments and buffers over ranks by hash. Throws internal_error, on every rank alike,
-/// naming the first group that differs and the lowest rank that differs from rank 0.
+/// Compares weights, EMA, prototypes, moments and buffers over ranks by hash. Throws internal_error, on every rank
+/// alike, naming the first group that differs and the lowest rank that differs from rank 0.
 void check_replicas(const World& world, TrainState& state);
 
 }  // namespace msn

@@ -113,7 +113,8 @@ void record_life(const World& world, const fs::path& run, const Config& config, 
                      {"backend", facts.backend},
                      {"hdf5", h5::library_version()},
                      {"config_digest", config_digest(config)}});
-    const nlohmann::json run_json = {{"seed", config.train.seed}, {"data_fingerprint", facts.data_fingerprint}, {"lives", lives}};
+    const nlohmann::json run_json = {
+        {"seed", config.train.seed}, {"data_fingerprint", facts.data_fingerprint}, {"lives", lives}};
     write_durably(run / "run.json", run_json.dump(2) + "\n");
     return "";
   });

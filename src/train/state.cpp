@@ -38,8 +38,8 @@ void add_segments(std::vector<StateTensor>& out, const std::string& prefix, cons
                   const at::Tensor& flat) {
   const ElementType type = layout.type() == at::kFloat ? ElementType::f32 : ElementType::f64;
   for (const Segment& segment : layout.segments()) {
-    out.push_back({prefix + segment.name, type, segment.shape,
-                   bytes_of(flat.narrow(0, segment.offset, segment.elements))});
+    out.push_back(
+        {prefix + segment.name, type, segment.shape, bytes_of(flat.narrow(0, segment.offset, segment.elements))});
   }
 }
 
@@ -48,7 +48,8 @@ void add_buffers(std::vector<StateTensor>& out, const std::string& prefix, HeadB
     const ElementType type = bn.running_mean.scalar_type() == at::kFloat ? ElementType::f32 : ElementType::f64;
     out.push_back({name + ".running_mean", type, {bn.running_mean.size(0)}, bytes_of(bn.running_mean)});
     out.push_back({name + ".running_var", type, {bn.running_var.size(0)}, bytes_of(bn.running_var)});
-    out.push_back({name + ".num_batches_tracked", ElementType::i64, {}, std::as_writable_bytes(std::span(&bn.batches, 1))});
+    out.push_back(
+        {name + ".num_batches_tracked", ElementType::i64, {}, std::as_writable_bytes(std::span(&bn.batches, 1))});
   };
   add(prefix + "fc.bn1", buffers.bn1);
   add(prefix + "fc.bn2", buffers.bn2);
@@ -64,7 +65,8 @@ TrainState::TrainState(const VitShape& vit, std::int64_t prototypes, at::ScalarT
       exp_avg_sq(at::zeros_like(online.values())),
       online_buffers(vit, type),
       target_buffers(vit, type) {
-  for (const Segment& segment : target.segments()) MSN_CHECK(segment.offset == online.segment(segment.name).offset);
+  for (const Segment& segment : target.segments())
+    MSN_CHECK(segment.offset == online.segment(segment.name).offset);
 }
 
 void TrainState::initialise(std::uint64_t seed) {

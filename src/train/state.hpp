@@ -24,13 +24,13 @@ struct TrainState {
   void initialise(std::uint64_t seed);
 
   VitShape shape;
-  Parameters online;        ///< The encoder's tensors, then "prototypes" [K, head_out].
-  Parameters target;        ///< The encoder's tensors at the same offsets.
-  at::Tensor exp_avg;       ///< Adam's moments, in the layout of `online`.
+  Parameters online;   ///< The encoder's tensors, then "prototypes" [K, head_out].
+  Parameters target;   ///< The encoder's tensors at the same offsets.
+  at::Tensor exp_avg;  ///< Adam's moments, in the layout of `online`.
   at::Tensor exp_avg_sq;
   HeadBuffers online_buffers;
   HeadBuffers target_buffers;
-  std::uint64_t step = 0;   ///< Completed optimiser steps.
+  std::uint64_t step = 0;  ///< Completed optimiser steps.
 
   /// The encoder's part of the online buffer: [0, encoder_end()).
   std::int64_t encoder_end() const { return online.segment("prototypes").offset; }

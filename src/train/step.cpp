@@ -48,8 +48,8 @@ void Stepper::forward_backward(const StepInput& input, double sharpen, StepRepor
   std::vector<HeadGroup> heads;
   std::int64_t row = 0;
   for (std::size_t g = 0; g < anchors.size(); ++g) {
-    heads.push_back({&online_head_, &state_.online_buffers, anchor_cls.narrow(0, row, anchors[g].images()),
-                     &head_tapes[g]});
+    heads.push_back(
+        {&online_head_, &state_.online_buffers, anchor_cls.narrow(0, row, anchors[g].images()), &head_tapes[g]});
     row += anchors[g].images();
   }
   heads.push_back({&target_head_, &state_.target_buffers, target_cls, nullptr});

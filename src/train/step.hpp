@@ -25,9 +25,9 @@ struct StepInput {
 
 struct StepReport {
   LossResult objective;
-  at::Tensor z;           ///< Anchors' embeddings [anchor rows, head_out].
-  at::Tensor h;           ///< Targets' embeddings [samples, head_out].
-  double grad_norm = 0;   ///< Global 2-norm of the encoder's averaged gradients, before clipping.
+  at::Tensor z;          ///< Anchors' embeddings [anchor rows, head_out].
+  at::Tensor h;          ///< Targets' embeddings [samples, head_out].
+  double grad_norm = 0;  ///< Global 2-norm of the encoder's averaged gradients, before clipping.
 };
 
 /// Runs steps on one state. The step's code is the same for float32 and float64: the state's type decides.

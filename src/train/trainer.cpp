@@ -41,8 +41,8 @@ std::unique_ptr<DataSet> open_data(const World& world, const Config& config) {
   std::unique_ptr<DataSet> set;
   world.agree([&] {
     if (config.train.global_batch % world.size() != 0) {
-      throw config_error("train.global_batch = " + std::to_string(config.train.global_batch) + " cannot be shared evenly by " +
-                             std::to_string(world.size()) + " ranks",
+      throw config_error("train.global_batch = " + std::to_string(config.train.global_batch) +
+                             " cannot be shared evenly by " + std::to_string(world.size()) + " ranks",
                          "train.global_batch", "choose a multiple of the number of ranks");
     }
     if (config.train.global_batch < 2) {
@@ -58,8 +58,8 @@ std::unique_ptr<DataSet> open_data(const World& world, const Config& config) {
   return set;
 }
 
-void save(const World& world, TrainState& state, const Config& config, const DataSet& set, std::uint64_t steps_per_epoch,
-          const std::filesystem::path& run) {
+void save(const World& world, TrainState& state, const Config& config, const DataSet& set,
+          std::uint64_t steps_per_epoch, const std::filesystem::path& run) {
   check_replicas(world, state);
   CheckpointFacts facts;
   facts.step = state.step;
@@ -119,14 +119,14 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
   const std::string backend = "cpu, MPI, " + std::string(type == at::kFloat ? "fp32 (oneDNN)" : "fp64 (BLAS)");
   record_life(world, options.run, config, {threads, backend, set->manifest().fingerprint, state.step});
   log::info((checkpoint ? "resuming after step " + std::to_string(state.step) : std::string("starting")) + " on " +
-            std::to_string(world.size()) + " ranks with " + std::to_string(threads) + " threads each, " + backend + "; " +
-            std::to_string(set->count()) + " images, " + std::to_string(per_epoch) + " steps an epoch, " +
+            std::to_string(world.size()) + " ranks with " + std::to_string(threads) + " threads each, " + backend +
+            "; " + std::to_string(set->count()) + " images, " + std::to_string(per_epoch) + " steps an epoch, " +
             std::to_string(total) + " in all, " + std::to_string(state.online.count()) + " parameters");
 
   const Schedules schedules(config.optim, config.loss, config.train, static_cast<std::int64_t>(per_epoch));
   Stepper stepper(state, config.loss, config.optim, communicator);
-  Loader loader(*set, config.views, config.train.seed, config.train.global_batch, world.rank(), world.size(), state.step,
-                config.data.workers);
+  Loader loader(*set, config.views, config.train.seed, config.train.global_batch, world.rank(), world.size(),
+                state.step, config.data.workers);
   std::unique_ptr<MetricsFile> metrics_file;
   if (world.rank() == 0) metrics_file = std::make_unique<MetricsFile>(options.run / "metrics.jsonl", state.step);
 
@@ -157,7 +157,9 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
       report(metrics, total);
       reported = Clock::now();
     }
-    const auto every = [&](int interval) { return interval > 0 && state.step % static_cast<std::uint64_t>(interval) == 0; };
+    const auto every = [&](int interval) {
+      return interval > 0 && state.step % static_cast<std::uint64_t>(interval) == 0;
+    };
     if (every(config.train.check_replicas_every)) check_replicas(world, state);
     if (every(config.checkpoint.every_steps) || result.stopped) {
       save(world, state, config, *set, per_epoch, options.run);
@@ -169,7 +171,8 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
   result.step = state.step;
   result.total_steps = total;
   result.images_seen = state.step * static_cast<std::uint64_t>(config.train.global_batch);
-  const double images = static_cast<double>((state.step - first) * static_cast<std::uint64_t>(config.train.global_batch));
+  const double images =
+      static_cast<double>((state.step - first) * static_cast<std::uint64_t>(config.train.global_batch));
   result.images_per_second = images / std::max(1e-9, seconds_since(start));
   result.checkpoint = options.run / "checkpoints" / step_name(state.step);
   return result;

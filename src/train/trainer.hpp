@@ -22,14 +22,14 @@ struct TrainResult {
   std::uint64_t step = 0;         ///< Completed steps of the run.
   std::uint64_t total_steps = 0;  ///< Of the whole run as configured.
   std::uint64_t images_seen = 0;
-  double images_per_second = 0;   ///< Mean of this life.
-  double last_loss = 0;           ///< Of the last step of this life.
-  bool stopped = false;           ///< Before its end, with a durable checkpoint.
+  double images_per_second = 0;  ///< Mean of this life.
+  double last_loss = 0;          ///< Of the last step of this life.
+  bool stopped = false;          ///< Before its end, with a durable checkpoint.
   std::filesystem::path checkpoint;
 };
 
-/// Trains until the end of the run, max_steps or max_seconds, whichever comes first; the last state is in a checkpoint then.
-/// All ranks call with equal arguments.
+/// Trains until the end of the run, max_steps or max_seconds, whichever comes first; the last state is in a checkpoint
+/// then. All ranks call with equal arguments.
 TrainResult train(const World& world, const Config& config, const TrainOptions& options);
 
 }  // namespace msn

@@ -41,9 +41,11 @@ TEST(Crc32c, MatchesTheStandardsVectors) {
 TEST(Hash, DoesNotDependOnHowTheBytesAreCut) {
   const std::string text = "the quick brown fox jumps over the lazy dog";
   Hasher pieces;
-  for (std::size_t i = 0; i < text.size(); i += 5) pieces.update(std::string_view(text).substr(i, 5));
+  for (std::size_t i = 0; i < text.size(); i += 5)
+    pieces.update(std::string_view(text).substr(i, 5));
   EXPECT_EQ(pieces.hex(), hash_hex(std::string_view(text)));
-  EXPECT_EQ(hash_hex(std::string_view("")), "99aa06d3014798d86001c324468d497f");  // XXH3-128 of nothing, from its specification
+  EXPECT_EQ(hash_hex(std::string_view("")),
+            "99aa06d3014798d86001c324468d497f");  // XXH3-128 of nothing, from its specification
 }
 
 TEST(Files, ReplaceDurablyAndLeaveNothingBeside) {
@@ -83,9 +85,12 @@ TEST(RandomStream, IsAPureFunctionOfItsKey) {
   const auto first = [](RandomStream stream) { return stream.next_u64(); };
   const std::uint64_t base = first(RandomStream(1, 2, 3, 4, Purpose::crop));
   EXPECT_EQ(base, first(RandomStream(1, 2, 3, 4, Purpose::crop)));
-  std::set<std::uint64_t> all{base, first(RandomStream(2, 2, 3, 4, Purpose::crop)),
-                              first(RandomStream(1, 3, 3, 4, Purpose::crop)), first(RandomStream(1, 2, 4, 4, Purpose::crop)),
-                              first(RandomStream(1, 2, 3, 5, Purpose::crop)), first(RandomStream(1, 2, 3, 4, Purpose::flip))};
+  std::set<std::uint64_t> all{base,
+                              first(RandomStream(2, 2, 3, 4, Purpose::crop)),
+                              first(RandomStream(1, 3, 3, 4, Purpose::crop)),
+                              first(RandomStream(1, 2, 4, 4, Purpose::crop)),
+                              first(RandomStream(1, 2, 3, 5, Purpose::crop)),
+                              first(RandomStream(1, 2, 3, 4, Purpose::flip))};
   EXPECT_EQ(all.size(), 6u);
 }
 
@@ -104,7 +109,8 @@ TEST(RandomStream, DrawsHaveTheirDistributions) {
   EXPECT_NEAR(sum / n, 0.0, 5 / std::sqrt(n));
   EXPECT_NEAR(square / n, 1.0, 5 * std::sqrt(2.0 / n));
   EXPECT_NEAR(uniform / n, 0.5, 5 * std::sqrt(1.0 / 12 / n));
-  for (const int count : counts) EXPECT_NEAR(count, n / 7.0, 5 * std::sqrt(n / 7.0));
+  for (const int count : counts)
+    EXPECT_NEAR(count, n / 7.0, 5 * std::sqrt(n / 7.0));
 }
 
 TEST(RandomStream, PermutationHoldsEveryIndexOnce) {

@@ -44,7 +44,8 @@ TEST(Features, AreTheSameRowsForAnyNumberOfRanks) {
     std::vector<float> pixels(3 * 32 * 32);
     evaluation_view(decode(set.read(sample)), config, pixels);
     double sum = 0;
-    for (std::size_t p = 0; p < 1024; ++p) sum += pixels[p];
+    for (std::size_t p = 0; p < 1024; ++p)
+      sum += pixels[p];
     EXPECT_NEAR(features.values[i][0].item<double>(), sum / 1024, 1e-5) << i;
     EXPECT_EQ(features.labels[static_cast<std::size_t>(i)], set.label(sample));
   }
@@ -52,7 +53,8 @@ TEST(Features, AreTheSameRowsForAnyNumberOfRanks) {
 
 TEST(EvaluationView, ResizesLargerImagesAndTakesTheModelsOwnSizeWhole) {
   Image image{40, 40, std::vector<std::uint8_t>(3 * 40 * 40)};
-  for (std::size_t i = 0; i < image.rgb.size(); ++i) image.rgb[i] = static_cast<std::uint8_t>(i * 7);
+  for (std::size_t i = 0; i < image.rgb.size(); ++i)
+    image.rgb[i] = static_cast<std::uint8_t>(i * 7);
   const auto view = [&](int size) {
     std::vector<float> pixels(static_cast<std::size_t>(3 * size * size));
     evaluation_view(image, config_of(size), pixels);

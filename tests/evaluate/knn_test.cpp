@@ -31,7 +31,8 @@ void compare(const std::string& group, const KnnOptions& options, at::ScalarType
   const auto votes = file.read<double>("knn/" + group + "/votes");
   EXPECT_EQ(mine.predictions, predictions) << group;
   int right = 0;
-  for (std::size_t i = 0; i < 400; ++i) right += mine.predictions[i] == test_labels[i] ? 1 : 0;
+  for (std::size_t i = 0; i < 400; ++i)
+    right += mine.predictions[i] == test_labels[i] ? 1 : 0;
   EXPECT_DOUBLE_EQ(right / 400.0, file.real_attribute("knn/" + group, "top1")) << group;
   const at::Tensor got = mine.votes.contiguous();
   for (std::size_t i = 0; i < votes.size(); ++i) {

@@ -24,7 +24,8 @@ void replay(const std::string& name, double tolerance) {
   auto parameters = file.read<T>("adamw/start");
   const std::size_t n = parameters.size();
   std::vector<T> exp_avg(n), exp_avg_sq(n), target(n, T(1)), expected_target(n, T(1));
-  const std::vector<kernels::UpdateRange> ranges{{0, 3, true, 1.0, true}, {3, static_cast<std::int64_t>(n), true, 1.0, false}};
+  const std::vector<kernels::UpdateRange> ranges{{0, 3, true, 1.0, true},
+                                                 {3, static_cast<std::int64_t>(n), true, 1.0, false}};
   for (std::size_t step = 0; step < rate.size(); ++step) {
     const std::span<const T> gradient(gradients.data() + step * n, n);
     kernels::AdamWStep facts;
@@ -43,9 +44,11 @@ void replay(const std::string& name, double tolerance) {
     compare(parameters, "parameter");
     compare(exp_avg, "exp_avg");
     compare(exp_avg_sq, "exp_avg_sq");
-    for (std::size_t i = 0; i < 3; ++i) expected_target[i] = T(0.9) * expected_target[i] + T(1.0 - 0.9) * parameters[i];
+    for (std::size_t i = 0; i < 3; ++i)
+      expected_target[i] = T(0.9) * expected_target[i] + T(1.0 - 0.9) * parameters[i];
   }
-  for (std::size_t i = 0; i < n; ++i) EXPECT_NEAR(target[i], expected_target[i], 1e-6) << i;
+  for (std::size_t i = 0; i < n; ++i)
+    EXPECT_NEAR(target[i], expected_target[i], 1e-6) << i;
 }
 
 // Rounding only: the order of operations differs from torch's two kernels as these differ from each other, and a moment
@@ -68,7 +71,8 @@ TEST(AdamW, ScalesDecaysAndAveragesOnlyWhereToldTo) {
   step.weight_decay = 0.5;
   step.ema_momentum = 0.25;
   // Element 3 belongs to no range: padding stays as it is.
-  const std::vector<kernels::UpdateRange> ranges{{0, 1, true, 0.5, true}, {1, 2, false, 1.0, true}, {2, 3, true, 1.0, false}};
+  const std::vector<kernels::UpdateRange> ranges{
+      {0, 1, true, 0.5, true}, {1, 2, false, 1.0, true}, {2, 3, true, 1.0, false}};
   kernels::adamw_ema<double>(parameters, gradients, exp_avg, exp_avg_sq, target, ranges, step);
   EXPECT_NEAR(exp_avg[0], 0.1 * 1.0, 1e-15);
   EXPECT_NEAR(exp_avg[1], 0.1 * 2.0, 1e-15);

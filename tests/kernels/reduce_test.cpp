@@ -34,7 +34,8 @@ TEST(ClipFactor, MatchesClipGradNorm) {
       const auto clipped = file.read<float>(group + "/clipped_" + std::to_string(i));
       kernels::scale<float>(gradient, factor);
       // The reference rounds the norm to float32 first: one unit in the last place.
-      for (std::size_t k = 0; k < gradient.size(); ++k) EXPECT_FLOAT_EQ(gradient[k], clipped[k]) << name;
+      for (std::size_t k = 0; k < gradient.size(); ++k)
+        EXPECT_FLOAT_EQ(gradient[k], clipped[k]) << name;
     }
   }
   EXPECT_EQ(kernels::clip_factor(100, 0), 1.0);
@@ -43,7 +44,8 @@ TEST(ClipFactor, MatchesClipGradNorm) {
 TEST(SumOfSquares, HasTheSameBitsForAnyNumberOfThreads) {
   std::vector<float> values(100003);
   RandomStream stream(1, "values", Purpose::init);
-  for (float& value : values) value = static_cast<float>(stream.normal());
+  for (float& value : values)
+    value = static_cast<float>(stream.normal());
   omp_set_num_threads(1);
   const double one = kernels::sum_of_squares<float>(values);
   omp_set_num_threads(3);

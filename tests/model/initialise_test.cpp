@@ -38,7 +38,8 @@ TEST(Initialise, HasTheOfficialDistributions) {
   // Standard error of a deviation from n draws is 1/sqrt(2n) of it; five of them.
   EXPECT_NEAR(deviation("blocks.0.attn.qkv.weight"), 0.02, 0.02 * 5 / std::sqrt(2.0 * 288 * 96));
   EXPECT_NEAR(deviation("pos_embed"), 0.02, 0.02 * 5 / std::sqrt(2.0 * 65 * 96));
-  EXPECT_NEAR(deviation("patch_embed.proj.weight"), std::sqrt(2.0 / 48), std::sqrt(2.0 / 48) * 5 / std::sqrt(2.0 * 4608));
+  EXPECT_NEAR(deviation("patch_embed.proj.weight"), std::sqrt(2.0 / 48),
+              std::sqrt(2.0 / 48) * 5 / std::sqrt(2.0 * 4608));
   EXPECT_NEAR(deviation("prototypes"), 0.125 / std::sqrt(3.0), 0.005);
   EXPECT_LE(parameters.value("prototypes").abs().max().item<double>(), 0.125);
   EXPECT_EQ(parameters.value("fc.fc1.bias").abs().max().item<double>(), 0);

@@ -30,7 +30,8 @@ TEST(EncoderTensors, MakeAVitS16) {
   for (const NamedShape& tensor : encoder_tensors(shape)) {
     if (tensor.name.rfind("fc.", 0) == 0) continue;
     std::int64_t elements = 1;
-    for (const std::int64_t size : tensor.shape) elements *= size;
+    for (const std::int64_t size : tensor.shape)
+      elements *= size;
     trunk += elements;
   }
   EXPECT_EQ(trunk, 21665664);

@@ -23,7 +23,8 @@ constexpr std::int64_t kPrototypes = 6;
 at::Tensor noise(const std::string& name, std::vector<std::int64_t> shape) {
   const at::Tensor tensor = at::empty(shape, at::kDouble);
   RandomStream stream(1, name, Purpose::init);
-  for (std::int64_t i = 0; i < tensor.numel(); ++i) tensor.mutable_data_ptr<double>()[i] = stream.normal();
+  for (std::int64_t i = 0; i < tensor.numel(); ++i)
+    tensor.mutable_data_ptr<double>()[i] = stream.normal();
   return tensor;
 }
 
@@ -41,8 +42,8 @@ LossConfig config_with(double me_max, double entropy, int sinkhorn) {
   return config;
 }
 
-// The loss of the whole batch on one rank is the reference; it is a plain function of z and prototypes while the targets
-// are held, so central differences give its gradient.
+// The loss of the whole batch on one rank is the reference; it is a plain function of z and prototypes while the
+// targets are held, so central differences give its gradient.
 TEST(MsnLoss, GradientsMatchDifferencesOfTheGlobalLoss) {
   const Communicator communicator(test::world());
   const int rank = communicator.rank(), size = communicator.size();

@@ -18,13 +18,15 @@ namespace {
 std::vector<std::uint64_t> steps_in(const std::filesystem::path& file) {
   std::istringstream in(read_text(file));
   std::vector<std::uint64_t> steps;
-  for (std::string line; std::getline(in, line);) steps.push_back(nlohmann::json::parse(line).at("step"));
+  for (std::string line; std::getline(in, line);)
+    steps.push_back(nlohmann::json::parse(line).at("step"));
   return steps;
 }
 
 void write_steps(MetricsFile& file, std::uint64_t first, std::uint64_t last) {
   StepMetrics metrics;
-  for (metrics.step = first; metrics.step <= last; ++metrics.step) file.write(metrics);
+  for (metrics.step = first; metrics.step <= last; ++metrics.step)
+    file.write(metrics);
 }
 
 TEST(MetricsFile, CutsWhatALostLifeWroteBeyondItsCheckpoint) {

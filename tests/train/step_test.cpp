@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The same global batch on one rank and on several: the same numbers to rounding (docs/design.md §4.4). Every rank runs the
-// whole batch by itself too and compares.
+// The same global batch on one rank and on several: the same numbers to rounding (docs/design.md §4.4). Every rank runs
+// the whole batch by itself too and compares.
 #include "train/step.hpp"
 
 #include <ATen/TensorOperators.h>
@@ -54,7 +54,8 @@ StepInput make_input(const Config& config, int step, std::int64_t begin, std::in
       RandomStream stream(1, static_cast<std::uint64_t>(step), static_cast<std::uint64_t>(begin + b),
                           static_cast<std::uint32_t>(v), Purpose::generator);
       double* pixels = view[b].mutable_data_ptr<double>();
-      for (std::int64_t i = 0; i < 3 * size * size; ++i) pixels[i] = stream.normal();
+      for (std::int64_t i = 0; i < 3 * size * size; ++i)
+        pixels[i] = stream.normal();
     }
     views.push_back(view.to(type));
   }
@@ -90,8 +91,7 @@ void compare_worlds(at::ScalarType type, double tensor_limit, double all_limit, 
   const std::int64_t share = kBatch / together.size();
   for (int step = 0; step < kSteps; ++step) {
     const ScheduleValues values = schedules.at(step);
-    const StepReport mine =
-        shared_stepper.run(make_input(config, step, together.rank() * share, share, type), values);
+    const StepReport mine = shared_stepper.run(make_input(config, step, together.rank() * share, share, type), values);
     const StepReport reference = whole_stepper.run(make_input(config, step, 0, kBatch, type), values);
 
     const at::Tensor loss = at::empty({1}, at::kDouble).fill_(mine.objective.parts.loss);
@@ -123,9 +123,13 @@ void compare_worlds(at::ScalarType type, double tensor_limit, double all_limit, 
   }
 }
 
-TEST(Step, IsTheSameOnAnyNumberOfRanksInFloat64) { compare_worlds(at::kDouble, 1e-10, 1e-10, 1e-6, 1e-6); }
+TEST(Step, IsTheSameOnAnyNumberOfRanksInFloat64) {
+  compare_worlds(at::kDouble, 1e-10, 1e-10, 1e-6, 1e-6);
+}
 
-TEST(Step, IsTheSameOnAnyNumberOfRanksInFloat32) { compare_worlds(at::kFloat, 5e-5, 1e-5, 1e-5, 1e-4); }
+TEST(Step, IsTheSameOnAnyNumberOfRanksInFloat32) {
+  compare_worlds(at::kFloat, 5e-5, 1e-5, 1e-5, 1e-4);
+}
 
 TEST(Step, RefusesGradientsThatAreNotFiniteAndKeepsTheWeights) {
   const Config config = tiny();
@@ -149,10 +153,10 @@ TEST(Step, RefusesGradientsThatAreNotFiniteAndKeepsTheWeights) {
 }
 
 TEST(StepInput, OfImageMasksGivesEveryImageItsOwnPatches) {
-
   std::vector<at::Tensor> views;
   const at::Tensor pixels = at::empty({2, 3, 16, 16}, at::kDouble).normal_();
-  for (int v = 0; v < 2; ++v) views.push_back(pixels + v);
+  for (int v = 0; v < 2; ++v)
+    views.push_back(pixels + v);
   const std::vector<std::uint64_t> samples{4, 9};
   const at::Tensor keep = image_masks(0, 0, samples, 1, 16, 0.5);
   const StepInput input = make_step_input(views, 1, keep, 4);
