@@ -24,3 +24,8 @@ fail() {
   echo "$MSN_SCRIPT: error: $*" >&2
   exit "$code"
 }
+
+# cores: how many this process may use. nproc alone would obey OMP_NUM_THREADS, which is for the tests' own threads.
+cores() {
+  env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc
+}
