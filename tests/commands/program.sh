@@ -20,5 +20,5 @@ expect "inspect a run" 0 '^\{.*"kind":"run","latest":20\}$' "${mpirun[@]}" "$msn
 expect "inspect nothing" 74 '^msn: error: there is nothing here \(/nowhere\): check the path$' \
   "${mpirun[@]}" "$msn" inspect /nowhere
 expect_lines 1 '^msn: error'
-expect "inspect something else" 74 '^msn: error: neither a checkpoint nor a run folder' "$msn" inspect /
+expect "inspect something else" 74 '^msn: error: neither a data set, a checkpoint nor a run folder' "$msn" inspect /
 finish
