@@ -10,6 +10,7 @@
 #include "base/inject.hpp"
 #include "base/log.hpp"
 #include "checkpoint/checkpoint.hpp"
+#include "checkpoint/layout.hpp"
 #include "data/dataset.hpp"
 #include "data/loader.hpp"
 #include "data/sampler.hpp"
@@ -28,12 +29,6 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-std::string step_name(std::uint64_t step) {
-  char text[32];
-  std::snprintf(text, sizeof text, "step-%08llu", static_cast<unsigned long long>(step));
-  return text;
 }
 
 /// Opens the data set on every rank and checks that the batch fits the ranks and the data.
@@ -174,7 +169,7 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
   const double images =
       static_cast<double>((state.step - first) * static_cast<std::uint64_t>(config.train.global_batch));
   result.images_per_second = images / std::max(1e-9, seconds_since(start));
-  result.checkpoint = options.run / "checkpoints" / step_name(state.step);
+  result.checkpoint = checkpoints_folder(options.run) / step_name(state.step);
   return result;
 }
 
