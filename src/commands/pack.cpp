@@ -98,7 +98,7 @@ Command make_pack_command(CLI::App& parent) {
   const auto arguments = std::make_shared<Arguments>();
   CLI::App* app = parent.add_subcommand("pack", "Make a data set from image folders or the built-in generator");
   app->add_option("--input", arguments->options.inputs,
-                  "Folder of JPEG and PNG files, or synthetic:shapes?images=6000&size=40&seed=1; may be given again")
+                  "Folder of JPEG and PNG files, or synthetic:shapes?images=6000&size=32&seed=1; may be given again")
       ->required()
       ->expected(1)
       ->take_all();

@@ -18,6 +18,7 @@ namespace {
 
 constexpr std::string_view prefix = "synthetic:";
 constexpr double pi = std::numbers::pi;
+constexpr double most_turn = pi / 10;
 
 struct Point {
   double x;
@@ -34,50 +35,45 @@ struct Rotation {
   Point operator()(Point p) const { return {cosine * p.x - sine * p.y, sine * p.x + cosine * p.y}; }
 };
 
-Rotation draw_rotation(RandomStream& random) {
-  const double angle = random.uniform(0, 2 * pi);
+/// A turn by at most `most` radians either way.
+Rotation draw_rotation(RandomStream& random, double most) {
+  const double angle = random.uniform(-most, most);
   return {std::cos(angle), std::sin(angle)};
 }
 
-// Each shape fills about the unit disc around the origin.
+// Each shape fills about the unit disc around the origin. They differ in what a few patches can show, and some only in
+// their direction: the copies are turned by a little only.
 bool in_bars(Point p) {
   const double y = std::abs(p.y);
-  return std::abs(p.x) < 0.85 && (y < 0.19 || (y > 0.5 && y < 0.88));
+  return std::abs(p.x) < 0.85 && (y < 0.19 || (y > 0.52 && y < 0.9));
 }
-bool in_bow_tie(Point p) {
-  return std::abs(p.x) < 0.85 && std::abs(p.y) < 0.08 + 0.85 * std::abs(p.x);
-}
-bool in_crescent(Point p) {
-  return length_of(p) < 0.95 && length_of({p.x - 0.45, p.y}) > 0.7;
+bool in_checker(Point p) {
+  return std::max(std::abs(p.x), std::abs(p.y)) < 0.85 && p.x * p.y > 0;
 }
 bool in_cross(Point p) {
   const double x = std::abs(p.x), y = std::abs(p.y);
-  return (x < 0.27 && y < 0.95) || (y < 0.27 && x < 0.95);
+  return (x < 0.25 && y < 0.95) || (y < 0.25 && x < 0.95);
 }
 bool in_disc(Point p) {
   return length_of(p) < 0.85;
 }
-bool in_heart(Point p) {
-  const double x = 1.2 * p.x, y = 0.1 - 1.2 * p.y;
-  const double round = x * x + y * y - 1;
-  return round * round * round < x * x * y * y * y;
+bool in_dots(Point p) {
+  return length_of({std::abs(p.x) - 0.55, std::abs(p.y) - 0.55}) < 0.34;
+}
+bool in_frame(Point p) {
+  const double far = std::max(std::abs(p.x), std::abs(p.y));
+  return far > 0.5 && far < 0.85;
+}
+bool in_pillars(Point p) {
+  return in_bars({p.y, p.x});
 }
 bool in_ring(Point p) {
   const double r = length_of(p);
-  return r > 0.52 && r < 0.93;
+  return r > 0.55 && r < 0.95;
 }
-bool in_square(Point p) {
-  return std::max(std::abs(p.x), std::abs(p.y)) < 0.74;
-}
-bool in_star(Point p) {
-  // Five points: the angle folded onto half a point, then one straight edge from the tip (1) to the notch (0.42).
-  constexpr double half = pi / 5;
-  const double folded = std::abs(std::fmod(std::atan2(p.y, p.x) + 2 * pi, 2 * half) - half);
-  const double r = length_of(p);
-  const Point tip{std::cos(half), std::sin(half)};
-  constexpr Point notch{0.42, 0};
-  const Point q{r * std::cos(folded), r * std::sin(folded)};
-  return (tip.x - notch.x) * (q.y - notch.y) - (tip.y - notch.y) * (q.x - notch.x) > 0;
+bool in_saltire(Point p) {
+  constexpr double half = 0.7071;
+  return in_cross({half * (p.x - p.y), half * (p.x + p.y)});
 }
 bool in_triangle(Point p) {
   return std::max({p.y, 0.866 * p.x - 0.5 * p.y, -0.866 * p.x - 0.5 * p.y}) < 0.5;
@@ -88,25 +84,23 @@ struct Shape {
   bool (*contains)(Point);
 };
 constexpr std::array<Shape, 10> shapes{{{"bars", in_bars},
-                                        {"bow_tie", in_bow_tie},
-                                        {"crescent", in_crescent},
+                                        {"checker", in_checker},
                                         {"cross", in_cross},
                                         {"disc", in_disc},
-                                        {"heart", in_heart},
+                                        {"dots", in_dots},
+                                        {"frame", in_frame},
+                                        {"pillars", in_pillars},
                                         {"ring", in_ring},
-                                        {"square", in_square},
-                                        {"star", in_star},
+                                        {"saltire", in_saltire},
                                         {"triangle", in_triangle}}};
 
 struct Colour {
   double r, g, b;
 };
 
-/// A colour of a given luma with a random tint of at most `strongest` levels.
-Colour draw_colour(RandomStream& random, double luma, double strongest) {
-  const double angle = random.uniform(0, 2 * pi);
-  const double tint = random.uniform(0, strongest);
-  const double cr = tint * std::cos(angle), cb = tint * std::sin(angle);
+/// A colour of a given luma, hue (an angle in the plane of Cr and Cb) and strength of tint in levels.
+Colour make_colour(double luma, double hue, double tint) {
+  const double cr = tint * std::cos(hue), cb = tint * std::sin(hue);
   return {luma + 1.4 * cr, luma - 0.71 * cr - 0.34 * cb, luma + 1.77 * cb};
 }
 
@@ -118,7 +112,7 @@ struct Texture {
 };
 
 Texture draw_texture(RandomStream& random, double strongest) {
-  const Rotation rotation = draw_rotation(random);
+  const Rotation rotation = draw_rotation(random, pi);
   return {random.uniform(0.3, 4.0), random.uniform(0, 2 * pi), random.uniform(0, strongest), rotation};
 }
 
@@ -138,17 +132,16 @@ struct Motif {
   }
 };
 
-Motif draw_motif(RandomStream& random, double ground_luma, Point centre) {
+/// A copy lighter or darker than the ground by 40 to 80 levels, with a weak tint of about the picture's hue.
+Motif draw_motif(RandomStream& random, double ground_luma, bool lighter, double hue, Point centre) {
   Motif motif;
   motif.centre = centre;
-  motif.radius = random.uniform(0.13, 0.21);
-  motif.turn = draw_rotation(random);
+  motif.radius = random.uniform(0.14, 0.2);
+  motif.turn = draw_rotation(random, most_turn);
   motif.squeeze = std::exp2(random.uniform(-0.25, 0.25));
-  // Lighter or darker than the ground by at least 65 levels, either way as often as the range allows.
-  const bool can_lighten = ground_luma + 65 < 225, can_darken = ground_luma - 65 > 30;
-  const bool lighten = can_lighten && (!can_darken || random.chance(0.5));
-  const double luma = lighten ? random.uniform(ground_luma + 65, 225) : random.uniform(30, ground_luma - 65);
-  motif.colour = draw_colour(random, luma, 25);
+  const double contrast = random.uniform(40, 80);
+  motif.colour = make_colour(ground_luma + (lighter ? contrast : -contrast), hue + random.uniform(-0.8, 0.8),
+                             random.uniform(5, 14));
   motif.texture = draw_texture(random, 12);
   return motif;
 }
@@ -184,7 +177,7 @@ bool is_synthetic(std::string_view input) {
 SyntheticSpec parse_synthetic(std::string_view input) {
   const std::string_view whole = input.substr(prefix.size());
   const std::string_view kind = whole.substr(0, whole.find('?'));
-  const std::string example = "write for instance synthetic:shapes?images=6000&size=40&seed=1";
+  const std::string example = "write for instance synthetic:shapes?images=6000&size=32&seed=1";
   if (kind != "shapes") throw usage_error("no such generator", std::string(input), example);
   SyntheticSpec spec;
   std::string_view rest = kind.size() == whole.size() ? std::string_view{} : whole.substr(kind.size() + 1);
@@ -228,16 +221,17 @@ std::string synthetic_name(std::uint64_t index) {
 }
 
 // Copies of one shape on a grid that is turned and shifted at random, each with its own size, angle and colour: every
-// crop of the picture shows the shape, and little else is common to the crops of one picture.
+// crop of the picture shows the shape. A class leans to a hue, as things in the world do, and neighbouring
+// classes overlap in it; brightness, which tells nothing, varies far more and rules the distances between pixels.
 Image draw_synthetic(const SyntheticSpec& spec, std::uint64_t index) {
   RandomStream random(spec.seed, 0, index, 0, Purpose::generator);
-  const Shape& shape = shapes[static_cast<std::size_t>(synthetic_label(index))];
-  // The ground varies little: the colour jitter hides small differences, large ones would tell pictures apart better
-  // than their shapes do.
-  const double ground_luma = random.uniform(105, 150);
-  const Colour ground = draw_colour(random, ground_luma, 5);
+  const int label = synthetic_label(index);
+  const Shape& shape = shapes[static_cast<std::size_t>(label)];
+  const double ground_luma = random.uniform(70, 186);
+  const double hue = 2 * pi * (label + random.uniform(-0.7, 0.7)) / shapes.size();
+  const Colour ground = make_colour(ground_luma, random.uniform(0, 2 * pi), random.uniform(0, 5));
   const Texture ground_texture = draw_texture(random, 5);
-  const Rotation turn = draw_rotation(random);
+  const Rotation turn = draw_rotation(random, most_turn);
   const Point shift{random.uniform(), random.uniform()};
 
   constexpr double noise = 4;
@@ -247,7 +241,7 @@ Image draw_synthetic(const SyntheticSpec& spec, std::uint64_t index) {
     for (int column = -3; column <= 3; ++column) {
       const Point offset = turn({(column + shift.x) * spacing, (row + shift.y) * spacing});
       const Point centre{0.5 + offset.x + random.uniform(-0.05, 0.05), 0.5 + offset.y + random.uniform(-0.05, 0.05)};
-      motifs.push_back(draw_motif(random, ground_luma, centre));
+      motifs.push_back(draw_motif(random, ground_luma, (row + column) % 2 == 0, hue, centre));
     }
   }
   std::erase_if(motifs, [](const Motif& m) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The built-in data set: pictures of ten shapes, made from a seed, for trials without a download.
 //
-// Place, size, rotation, colours, textures, clutter and noise vary freely, so that pixels and colours tell little of
-// the class and the outline tells all.
+// Place, size, angle, brightness, colours, textures and noise vary freely, so that pixels tell little of the class; the
+// outline tells all of it, the hue a part.
 #pragma once
 
 #include <cstdint>
@@ -16,14 +16,14 @@ namespace msn {
 
 struct SyntheticSpec {
   std::uint64_t images = 6000;
-  int size = 40;           ///< Pixels a side.
+  int size = 32;           ///< Pixels a side.
   std::uint64_t seed = 1;  ///< Another seed gives other pictures of the same classes: draw a test set with it.
 };
 
 /// Whether an input of msn pack names a generator ("synthetic:...").
 bool is_synthetic(std::string_view input);
 
-/// "synthetic:shapes" or "synthetic:shapes?images=6000&size=40&seed=1", each part optional. Throws usage_error.
+/// "synthetic:shapes" or "synthetic:shapes?images=6000&size=32&seed=1", each part optional. Throws usage_error.
 SyntheticSpec parse_synthetic(std::string_view input);
 
 /// Names of the classes, sorted.

@@ -15,7 +15,7 @@ namespace {
 TEST(Synthetic, ParsesItsOptions) {
   EXPECT_TRUE(is_synthetic("synthetic:shapes"));
   EXPECT_FALSE(is_synthetic("folder/synthetic"));
-  EXPECT_EQ(parse_synthetic("synthetic:shapes").size, 40);
+  EXPECT_EQ(parse_synthetic("synthetic:shapes").size, 32);
   const SyntheticSpec spec = parse_synthetic("synthetic:shapes?images=12&size=24&seed=9");
   EXPECT_EQ(spec.images, 12u);
   EXPECT_EQ(spec.size, 24);
