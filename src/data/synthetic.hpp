@@ -32,7 +32,7 @@ const std::vector<std::string>& synthetic_classes();
 /// Class of picture `index`: they take turns.
 int synthetic_label(std::uint64_t index);
 
-/// "disc/000004.jpg".
+/// "disc/000003.jpg".
 std::string synthetic_name(std::uint64_t index);
 
 /// Picture `index`, a pure function of its arguments.

@@ -36,7 +36,7 @@ TEST(Synthetic, IsAPureFunction) {
   EXPECT_EQ(draw_synthetic(spec, 7).rgb, draw_synthetic(spec, 7).rgb);
   EXPECT_NE(draw_synthetic(spec, 7).rgb, draw_synthetic(spec, 16).rgb);
   EXPECT_NE(draw_synthetic(spec, 7).rgb, draw_synthetic({20, 32, 4}, 7).rgb);
-  EXPECT_EQ(synthetic_name(13), "disc/000013.jpg");
+  EXPECT_EQ(synthetic_name(13), "dots/000013.jpg");
   EXPECT_TRUE(std::is_sorted(synthetic_classes().begin(), synthetic_classes().end()));
 }
 
