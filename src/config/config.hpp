@@ -55,6 +55,9 @@ struct ModelConfig {
   int head_hidden = 2048;
   int head_out = 256;
   int prototypes = 1024;
+  bool freeze_prototypes = false;  ///< Prototypes stay as they were drawn (or loaded).
+  double drop_path = 0.0;          ///< Largest rate of stochastic depth, of the last block; linear from 0.
+  std::filesystem::path init;      ///< Weights to begin with: a .safetensors file or a checkpoint folder; empty: drawn.
 
   bool operator==(const ModelConfig&) const = default;
 };
@@ -65,6 +68,9 @@ struct LossConfig {
   int sinkhorn = 3;                           ///< Iterations; 0 turns Sinkhorn off.
   double me_max = 1.0;                        ///< Weight λ of mean-entropy maximisation.
   double entropy = 0.0;                       ///< Weight of the mean entropy of the anchors' predictions.
+  double label_smoothing = 0.0;               ///< Share s of a uniform distribution in every prediction.
+  std::filesystem::path prior = "uniform";    ///< "uniform", "power_law" or a file of one weight a prototype.
+  double prior_exponent = 0.25;               ///< Of the power law.
 
   bool operator==(const LossConfig&) const = default;
 };
@@ -134,7 +140,8 @@ Config load_config(const std::filesystem::path& file, const std::vector<std::str
 std::string to_toml(const Config& config);
 
 /// Hash of what decides the numbers of a run: every key but data.path, data.workers, model.arch (a name for width,
-/// depth and heads, which count), checkpoint.* and runtime.*.
+/// depth and heads, which count), checkpoint.* and runtime.*. Only values other than the defaults enter it: a default,
+/// once released, must not change.
 std::string config_digest(const Config& config);
 
 /// A key whose value differs between two configurations, and whether it changes the numbers of a run.

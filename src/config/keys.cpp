@@ -92,12 +92,22 @@ const Key kKeys[] = {
     {"model", "head_hidden", whole<&C::model, &ModelConfig::head_hidden>(1, 65536)},
     {"model", "head_out", whole<&C::model, &ModelConfig::head_out>(1, 65536)},
     {"model", "prototypes", whole<&C::model, &ModelConfig::prototypes>(2, 1048576)},
+    {"model", "freeze_prototypes", SwitchField{[](Config& c) -> bool& { return c.model.freeze_prototypes; }}},
+    {"model", "drop_path", real<&C::model, &ModelConfig::drop_path>(0, 0.99)},
+    {"model", "init",
+     PathField{[](Config& c) -> std::filesystem::path& { return c.model.init; },
+               "the name of a .safetensors file or of a checkpoint folder, in quotes"}},
 
     {"loss", "temperature", above_min(real<&C::loss, &LossConfig::temperature>(0, 100))},
     {"loss", "sharpen", above_min(real_list<&C::loss, &LossConfig::sharpen>(0, 1))},
     {"loss", "sinkhorn", whole<&C::loss, &LossConfig::sinkhorn>(0, 100)},
     {"loss", "me_max", real<&C::loss, &LossConfig::me_max>(0, 1000)},
     {"loss", "entropy", real<&C::loss, &LossConfig::entropy>(0, 1000)},
+    {"loss", "label_smoothing", real<&C::loss, &LossConfig::label_smoothing>(0, 0.99)},
+    {"loss", "prior",
+     PathField{[](Config& c) -> std::filesystem::path& { return c.loss.prior; },
+               "\"uniform\", \"power_law\" or the name of a file of weights"}},
+    {"loss", "prior_exponent", real<&C::loss, &LossConfig::prior_exponent>(0, 10)},
 
     {"optim", "lr", real_list<&C::optim, &OptimConfig::lr>(0, 100)},
     {"optim", "warmup_epochs", real<&C::optim, &OptimConfig::warmup_epochs>(0, 1e6)},
@@ -161,10 +171,11 @@ std::string value_text(const Key& key, const Config& config) {
                             out += (out.empty() ? "" : ", ") + number_text(value);
                           return f.list ? "[" + out + "]" : out;
                         },
+                        [&](const SwitchField& f) { return std::string(f.at(c) ? "true" : "false"); },
                         [&](const PathField& f) {
                           if (!is_utf8(f.at(c).native())) {
                             throw config_error("the name is not valid UTF-8, which a TOML file cannot hold",
-                                               key.full_name(), "rename the folder");
+                                               key.full_name(), "rename it");
                           }
                           return toml_string(f.at(c).native());
                         },
@@ -195,7 +206,8 @@ std::string accepted_values(const Key& key) {
                                                               : " from " + bound_text(f.min) + " to ";
                           return many + low + bound_text(f.max);
                         },
-                        [](const PathField&) { return std::string("the name of a folder, in quotes"); },
+                        [](const SwitchField&) { return std::string("true or false"); },
+                        [](const PathField& f) { return std::string(f.what); },
                         [](const ChoiceField& f) {
                           std::string out;
                           for (std::size_t i = 0; i < f.names.size(); ++i) {

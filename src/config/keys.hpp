@@ -36,9 +36,15 @@ struct RealField {
   bool list = false;
 };
 
+/// true or false.
+struct SwitchField {
+  bool& (*at)(Config&);
+};
+
 /// The name of a file or folder.
 struct PathField {
   std::filesystem::path& (*at)(Config&);
+  std::string_view what = "the name of a folder, in quotes";  ///< As accepted_values() says it.
 };
 
 /// One of `names`.
@@ -54,7 +60,7 @@ enum class Effect { numbers, none };
 struct Key {
   std::string_view section;
   std::string_view name;
-  std::variant<WholeField, SeedField, RealField, PathField, ChoiceField> field;
+  std::variant<WholeField, SeedField, RealField, SwitchField, PathField, ChoiceField> field;
   Effect effect = Effect::numbers;
 
   std::string full_name() const { return std::string(section) + "." + std::string(name); }

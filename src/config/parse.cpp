@@ -120,6 +120,10 @@ void assign(const Key& key, const toml::node& node, const Source& source, Config
           }
           for (std::size_t i = 0; i < values.size(); ++i)
             values[i] = read_real(key, field, *list->get(i), source);
+        } else if constexpr (std::is_same_v<Field, SwitchField>) {
+          const auto* flag = node.as_boolean();
+          if (flag == nullptr) throw refused(key, node, source);
+          field.at(config) = flag->get();
         } else if constexpr (std::is_same_v<Field, PathField>) {
           const auto* text = node.as_string();
           if (text == nullptr) throw refused(key, node, source);

@@ -21,8 +21,13 @@ std::string to_toml(const Config& config) {
 
 std::string config_digest(const Config& config) {
   Hasher hasher;
+  const Config defaults;
   for (const Key& key : all_keys()) {
-    if (key.effect == Effect::numbers) hasher.update(key.full_name() + " = " + value_text(key, config) + "\n");
+    // Defaults are left out, so that a key that a later version adds leaves the digest of an older run as it was.
+    const std::string value = value_text(key, config);
+    if (key.effect == Effect::numbers && value != value_text(key, defaults)) {
+      hasher.update(key.full_name() + " = " + value + "\n");
+    }
   }
   return hasher.hex();
 }

@@ -26,9 +26,12 @@ arch = "custom"
 width = 96
 depth = 3
 heads = 4
+freeze_prototypes = true
+init = "a/b.safetensors"
 [loss]
 sharpen = [0.25, 1e-300]
 entropy = 5
+prior = "weights.txt"
 [optim]
 lr = [1e-7, 0.1234567890123456789, 0]
 [train]
@@ -70,8 +73,8 @@ TEST(NumberText, IsATomlNumberWithAFraction) {
 TEST(Digest, IsOfTheValuesNotOfTheText) {
   const std::string digest = config_digest(unusual());
   EXPECT_EQ(
-      config_digest(parse_config("model = {heads = 4, depth = 3, width = 96}\r\n[train]\r\nprecision='fp64' # why\r\n"
-                                 "seed=0x7fffffffffffffff\r\n[loss]\r\nentropy=5.0\r\nsharpen=[0.25,1e-300,]\r\n"
+      config_digest(parse_config("model = {heads = 4, depth = 3, width = 96, init='a/b.safetensors', freeze_prototypes=true}\r\n[train]\r\nprecision='fp64' # why\r\n"
+                                 "seed=0x7fffffffffffffff\r\n[loss]\r\nprior='weights.txt'\r\nentropy=5.0\r\nsharpen=[0.25,1e-300,]\r\n"
                                  "[optim]\r\nlr=[1e-7, 0.1234567890123456789, -0.0]\r\n[views]\r\nmask_per='image'\r\n"
                                  "interpolation='bicubic'\r\nrandom_scale=[0.1, 0.30000000000000004]\r\n",
                                  "other.toml")),
@@ -80,7 +83,8 @@ TEST(Digest, IsOfTheValuesNotOfTheText) {
 
 // Checkpoints carry the digest: if this value changes, runs that began before need --force-resume.
 TEST(Digest, StaysTheSameFromVersionToVersion) {
-  EXPECT_EQ(config_digest(Config{}), "6ba5f68407de3aeba979af0a1d8b53c2");
+  EXPECT_EQ(config_digest(Config{}), "99aa06d3014798d86001c324468d497f");
+  EXPECT_EQ(config_digest(unusual()), "db922c6ff4c914f1e79d79447119d972");
 }
 
 TEST(Digest, LeavesOutWhatChangesNoNumber) {
