@@ -77,7 +77,7 @@ class Replay {
         communicator_(world),
         config_(read_config()),
         state_(vit_shape(config_.model), config_.model.prototypes, type),
-        stepper_(state_, config_.loss, config_.optim, communicator_) {}
+        stepper_(state_, config_, communicator_) {}
 
   bool run() {
     load_start();
@@ -121,15 +121,13 @@ class Replay {
     config.loss.sinkhorn = attribute("sinkhorn") != 0 ? 3 : 0;  // The official code's number of iterations.
     config.loss.me_max = real("memax_weight");
     config.loss.entropy = real("ent_weight");
+    config.loss.label_smoothing = real("label_smoothing");
     config.optim.lr = {real("start_lr"), real("lr"), real("final_lr")};
     config.optim.weight_decay = {real("wd"), real("final_wd")};
     config.optim.clip = real("clip_grad");
     config.optim.warmup_epochs = static_cast<double>(attribute("warmup"));
     config.train.epochs = static_cast<int>(attribute("epochs"));
     config.train.global_batch = static_cast<int>(attribute("batch")) * world_.size();
-    if (real("label_smoothing") != 0) {
-      throw usage_error("the trace uses label smoothing, which this program does not have", file_.path().string());
-    }
     return config;
   }
 

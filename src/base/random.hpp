@@ -25,6 +25,7 @@ enum class Purpose : std::uint8_t {
   mask = 7,
   init = 8,
   generator = 9,
+  drop_path = 10,
 };
 
 /// A stream of random numbers keyed by (seed, epoch, sample, view, purpose).

@@ -9,6 +9,7 @@
 #include <ATen/ops/mm.h>
 #include <ATen/ops/zeros.h>
 
+#include <algorithm>
 #include <string>
 
 #include "base/error.hpp"
@@ -43,6 +44,26 @@ void add_to_class_rows(const at::Tensor& x, const at::Tensor& dcls, const ViewGr
         .add_(dcls.narrow(0, image, group.images()));
     row += rows_of(group);
     image += group.images();
+  }
+}
+
+enum Branch : std::int64_t { kAttention = 0, kMlp = 1 };
+
+bool has_branch_scale(const ViewGroups& groups) {
+  return std::any_of(groups.begin(), groups.end(), [](const ViewGroup& g) { return g.branch_scale.defined(); });
+}
+
+/// Multiplies a branch's rows, `x` [rows, d] with all tokens or [images, d] with one, by every image's factor, in
+/// place.
+void scale_branch(const at::Tensor& x, const ViewGroups& groups, std::size_t block, Branch branch, bool one_token) {
+  std::int64_t row = 0;
+  for (const ViewGroup& group : groups) {
+    const std::int64_t rows = one_token ? group.images() : rows_of(group);
+    if (group.branch_scale.defined()) {
+      const at::Tensor factors = group.branch_scale[static_cast<std::int64_t>(block)][branch];
+      x.narrow(0, row, rows).unflatten(0, {group.images(), -1}).mul_(factors.reshape({-1, 1, 1}));
+    }
+    row += rows;
   }
 }
 
@@ -119,14 +140,16 @@ at::Tensor Trunk::forward(const ViewGroups& groups, Tape* tape) const {
     tape->blocks.assign(blocks_.size(), {});
   }
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
-    x = block_forward(blocks_[i], x, groups, i + 1 == blocks_.size(), tape == nullptr ? nullptr : &tape->blocks[i]);
+    x = block_forward(i, x, groups, tape == nullptr ? nullptr : &tape->blocks[i]);
   }
   return layer_norm(x, norm_, tape == nullptr ? nullptr : &tape->norm);
 }
 
 /// x [rows, width] -> [rows, width], or [images, width] for the last block.
-at::Tensor Trunk::block_forward(const Block& block, const at::Tensor& x, const ViewGroups& groups, bool last,
+at::Tensor Trunk::block_forward(std::size_t index, const at::Tensor& x, const ViewGroups& groups,
                                 Tape::Block* tape) const {
+  const Block& block = blocks_[index];
+  const bool last = index + 1 == blocks_.size();
   const std::int64_t d = shape_.width;
   const at::Tensor normed1 = layer_norm(x, block.norm1, tape == nullptr ? nullptr : &tape->norm1);
   const at::Tensor skip = last ? class_rows(x, groups) : x;
@@ -155,7 +178,9 @@ at::Tensor Trunk::block_forward(const Block& block, const at::Tensor& x, const V
     query += queries;
   }
   const at::Tensor mixed = at::cat(parts);
-  const at::Tensor y = linear(mixed, block.proj).add_(skip);
+  const at::Tensor y = linear(mixed, block.proj);
+  scale_branch(y, groups, index, kAttention, last);
+  y.add_(skip);
   const at::Tensor normed2 = layer_norm(y, block.norm2, tape == nullptr ? nullptr : &tape->norm2);
   const at::Tensor hidden = linear(normed2, block.fc1);
   const at::Tensor activated = at::gelu(hidden);
@@ -166,13 +191,15 @@ at::Tensor Trunk::block_forward(const Block& block, const at::Tensor& x, const V
     tape->hidden = hidden;
     tape->activated = activated;
   }
-  return linear(activated, block.fc2).add_(y);
+  const at::Tensor out = linear(activated, block.fc2);
+  scale_branch(out, groups, index, kMlp, last);
+  return out.add_(y);
 }
 
 void Trunk::backward(const at::Tensor& dcls, Tape& tape) const {
   at::Tensor dx = layer_norm_backward(dcls, tape.norm, norm_);
   for (std::size_t i = blocks_.size(); i-- > 0;) {
-    dx = block_backward(blocks_[i], dx, tape.groups, i + 1 == blocks_.size(), tape.blocks[i]);
+    dx = block_backward(i, dx, tape.groups, tape.blocks[i]);
     tape.blocks[i] = {};
   }
   std::int64_t row = 0;
@@ -182,14 +209,24 @@ void Trunk::backward(const at::Tensor& dcls, Tape& tape) const {
   }
 }
 
-at::Tensor Trunk::block_backward(const Block& block, const at::Tensor& dy, const ViewGroups& groups, bool last,
+at::Tensor Trunk::block_backward(std::size_t index, const at::Tensor& dy, const ViewGroups& groups,
                                  Tape::Block& tape) const {
+  const Block& block = blocks_[index];
+  const bool last = index + 1 == blocks_.size();
   const std::int64_t d = shape_.width;
-  const at::Tensor dactivated = linear_backward(dy, tape.activated, block.fc2);
+  // The gradient of a scaled branch's output; the skip connection beside it takes the gradient as it is.
+  const bool scaled = has_branch_scale(groups);
+  const auto into_branch = [&](const at::Tensor& gradient, Branch branch) {
+    if (!scaled) return gradient;
+    at::Tensor copy = gradient.clone();
+    scale_branch(copy, groups, index, branch, last);
+    return copy;
+  };
+  const at::Tensor dactivated = linear_backward(into_branch(dy, kMlp), tape.activated, block.fc2);
   const at::Tensor dhidden = at::gelu_backward(dactivated, tape.hidden);
   const at::Tensor dnormed2 = linear_backward(dhidden, tape.normed2, block.fc1);
   const at::Tensor dmiddle = layer_norm_backward(dnormed2, tape.norm2, block.norm2).add_(dy);
-  const at::Tensor dmixed = linear_backward(dmiddle, tape.mixed, block.proj);
+  const at::Tensor dmixed = linear_backward(into_branch(dmiddle, kAttention), tape.mixed, block.proj);
 
   const std::int64_t all_rows = tape.normed1.size(0);
   // Written slice by slice, so that the products below see one matrix each.

@@ -20,6 +20,9 @@ struct ViewGroup {
   at::Tensor patches;     ///< [images, visible, 3 * patch²]; masked patches are simply not here.
   at::Tensor keep;        ///< int64 [visible] (one mask for all) or [images, visible]: which patches; undefined: all.
   std::int64_t grid = 0;  ///< Patches a side before masking.
+  /// [depth, 2, images]: what each image's attention (0) and MLP (1) branch is multiplied by in each block, for drop
+  /// path; undefined: 1.
+  at::Tensor branch_scale;
 
   std::int64_t images() const { return patches.size(0); }
   std::int64_t tokens() const { return patches.size(1) + 1; }
@@ -70,10 +73,8 @@ class Trunk {
   at::Tensor embed(const ViewGroup& group) const;
   void embed_backward(const at::Tensor& dtokens, const ViewGroup& group) const;
   const at::Tensor& resampling(std::int64_t grid) const;
-  at::Tensor block_forward(const Block& block, const at::Tensor& x, const ViewGroups& groups, bool last,
-                           Tape::Block* tape) const;
-  at::Tensor block_backward(const Block& block, const at::Tensor& dy, const ViewGroups& groups, bool last,
-                            Tape::Block& tape) const;
+  at::Tensor block_forward(std::size_t index, const at::Tensor& x, const ViewGroups& groups, Tape::Block* tape) const;
+  at::Tensor block_backward(std::size_t index, const at::Tensor& dy, const ViewGroups& groups, Tape::Block& tape) const;
 
   VitShape shape_;
   at::Tensor cls_token_, cls_token_gradient_;  ///< [width]

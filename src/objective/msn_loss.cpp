@@ -39,32 +39,43 @@ std::int64_t distinct(const at::Tensor& indices, std::int64_t bound) {
   return seen.sum().item<std::int64_t>();
 }
 
+/// (1 - s) p + s / K of predictions p [rows, K].
+at::Tensor smooth(const at::Tensor& p, double smoothing) {
+  if (smoothing == 0) return p;
+  return p * (1 - smoothing) + smoothing / static_cast<double>(p.size(1));
+}
+
 }  // namespace
 
 LossResult msn_loss(const at::Tensor& z, const at::Tensor& h, const at::Tensor& prototypes, double sharpen,
-                    const LossConfig& config, const Communicator& communicator) {
+                    const LossConfig& config, const at::Tensor& log_prior, const Communicator& communicator) {
   const std::int64_t k = prototypes.size(0);
   const std::int64_t views = z.size(0) / h.size(0);
   MSN_CHECK(views * h.size(0) == z.size(0));
+  MSN_CHECK(log_prior.numel() == k);
   const auto rows = static_cast<double>(z.size(0));
+  const double smoothing = config.label_smoothing;
   const Normalised anchors = normalise(z);
   const Normalised protos = normalise(prototypes);
 
   LossResult result;
-  const at::Tensor log_probs =
-      at::_log_softmax(at::mm(anchors.unit, protos.unit.t()).div_(config.temperature), 1, false);
-  result.anchor_probs = log_probs.exp();
+  const at::Tensor logits = at::mm(anchors.unit, protos.unit.t()).div_(config.temperature);
+  at::Tensor log_probs = at::_log_softmax(logits, 1, false);
+  const at::Tensor p = log_probs.exp();
+  result.anchor_probs = smooth(p, smoothing);
+  if (smoothing > 0) log_probs = result.anchor_probs.log();
 
   const at::Tensor target_logits = at::mm(normalise(h).unit, protos.unit.t()).div_(config.temperature);
-  result.target_probs = at::_softmax(target_logits, 1, false);
-  // p^(1/T) / Σ p^(1/T) is the softmax of the logits over T: the same values, without powers of small numbers.
-  result.sharpened = at::_softmax(target_logits / sharpen, 1, false);
+  result.target_probs = smooth(at::_softmax(target_logits, 1, false), smoothing);
+  // p^(1/T) / Σ p^(1/T) is a softmax of log p over T, without powers of small numbers.
+  result.sharpened = at::_softmax((smoothing > 0 ? result.target_probs.log() : target_logits).div(sharpen), 1, false);
 
   // One message: the mean prediction's sums, and the total of the targets for Sinkhorn.
   const at::Tensor message =
       at::cat({result.anchor_probs.mean(0).to(at::kDouble), result.sharpened.sum().to(at::kDouble).reshape({1})});
   communicator.sum(message);
   const at::Tensor mean_probs = message.narrow(0, 0, k) / communicator.size();
+  const at::Tensor mean_over_prior = mean_probs.log() - log_prior;  // In logarithms.
   result.targets = config.sinkhorn > 0
                        ? sinkhorn(result.sharpened, message[k].item<double>(), config.sinkhorn, communicator)
                        : result.sharpened;
@@ -72,20 +83,21 @@ LossResult msn_loss(const at::Tensor& z, const at::Tensor& h, const at::Tensor& 
   const at::Tensor targets = result.targets.repeat({views, 1});
   LossParts& parts = result.parts;
   parts.cross_entropy = -(targets * log_probs).sum().item<double>() / rows;
-  parts.me_max = std::log(static_cast<double>(k)) + (mean_probs * mean_probs.log()).sum().item<double>();
+  parts.me_max = (mean_probs * mean_over_prior).sum().item<double>();
   parts.entropy = -(result.anchor_probs * log_probs).sum().item<double>() / rows;
   parts.loss = parts.cross_entropy + config.me_max * parts.me_max + config.entropy * parts.entropy;
   parts.prototypes_used = static_cast<double>(distinct(result.targets.argmax(1), k));
   parts.max_target = result.targets.amax(1).mean().item<double>();
   parts.min_target = result.targets.amin(1).mean().item<double>();
 
-  // d cross entropy / d logits = (Σ t) p - t; through p: d me-max / d p = log mean + 1, d entropy / d p = -(log p + 1).
-  const at::Tensor& p = result.anchor_probs;
-  at::Tensor dlogits = p * targets.sum(1, true) - targets;
-  at::Tensor dp = ((mean_probs.log() + 1) * config.me_max).to(p.scalar_type()).unsqueeze(0);
+  // Through a prediction's element: d cross entropy / dp = -t / p, d me-max / dp = log(mean / prior) + 1,
+  // d entropy / dp = -(log p + 1). Through the softmax: dlogits = p dp - p Σ p dp, for the cross-entropy (Σ t) p - t.
+  at::Tensor dp = (mean_over_prior + 1).mul_(config.me_max).to(p.scalar_type()).unsqueeze(0);
   if (config.entropy != 0) dp = dp - (log_probs + 1) * config.entropy;
+  if (smoothing > 0) dp = (dp - targets / result.anchor_probs) * (1 - smoothing);
   const at::Tensor weighted = p * dp;
-  dlogits += weighted - p * weighted.sum(1, true);
+  at::Tensor dlogits = weighted - p * weighted.sum(1, true);
+  if (smoothing == 0) dlogits.add_(p * targets.sum(1, true) - targets);
   dlogits.div_(rows * config.temperature);
 
   result.dz = normalise_backward(at::mm(dlogits, protos.unit), anchors);

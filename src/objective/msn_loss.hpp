@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The MSN objective (Assran et al., arXiv 2204.07141, equations 1 to 3) and its gradients by hand.
+// The MSN objective (Assran et al., arXiv 2204.07141, equations 1 to 3) with the prior of PMSN (arXiv 2210.07277) and
+// its gradients by hand.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -13,7 +14,8 @@ namespace msn {
 struct LossParts {
   double loss = 0;             ///< cross_entropy + λ me_max + weight * entropy
   double cross_entropy = 0;    ///< Mean over anchor rows of -Σ target log prediction.
-  double me_max = 0;           ///< log K minus the entropy of the mean prediction over all ranks, unweighted.
+  double me_max = 0;           ///< KL(mean prediction over all ranks || prior), unweighted; log K - H(mean) for the
+                               ///< uniform prior.
   double entropy = 0;          ///< Mean entropy of the anchors' predictions.
   double prototypes_used = 0;  ///< Distinct largest targets among this rank's samples.
   double max_target = 0;       ///< Mean over samples of the largest and smallest target probability.
@@ -24,18 +26,19 @@ struct LossResult {
   LossParts parts;
   at::Tensor dz;            ///< Gradient of z, [anchor rows, out].
   at::Tensor dprototypes;   ///< This rank's gradient of the prototypes, [K, out]. The official code sums it over ranks.
-  at::Tensor anchor_probs;  ///< [anchor rows, K]
-  at::Tensor target_probs;  ///< [samples, K], before sharpening.
+  at::Tensor anchor_probs;  ///< [anchor rows, K], smoothed where that is on.
+  at::Tensor target_probs;  ///< [samples, K], likewise; before sharpening.
   at::Tensor sharpened;     ///< [samples, K], before Sinkhorn.
   at::Tensor targets;       ///< [samples, K]
 };
 
 /// z [anchor rows, out]: embeddings of the anchors, view-major (row v * samples + b); h [samples, out]: of the target
-/// views. Predictions are softmax(cos(z, prototype) / temperature). Targets are the same for h, sharpened as
-/// p^(1/sharpen) / Σ, then balanced by Sinkhorn where on, and take no gradient. The gradients are of this rank's loss,
-/// with the mean prediction's taken as if it were local: averaged over ranks they are exact. Collectives: 1, and 1 a
-/// Sinkhorn iteration.
+/// views. Predictions are p = (1 - s) softmax(cos(z, prototype) / temperature) + s / K with s = label_smoothing.
+/// Targets are the same for h, sharpened as p^(1/sharpen) / Σ, then balanced by Sinkhorn where on, and take no
+/// gradient. `log_prior` float64 [K] as log_prior() gives it. The gradients are of this rank's loss, with the mean
+/// prediction's taken as if it were local: averaged over ranks they are exact. Collectives: 1, and 1 a Sinkhorn
+/// iteration.
 LossResult msn_loss(const at::Tensor& z, const at::Tensor& h, const at::Tensor& prototypes, double sharpen,
-                    const LossConfig& config, const Communicator& communicator);
+                    const LossConfig& config, const at::Tensor& log_prior, const Communicator& communicator);
 
 }  // namespace msn

@@ -4,6 +4,7 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/from_blob.h>
 
+#include "model/drop_path.hpp"
 #include "model/patches.hpp"
 #include "objective/masks.hpp"
 
@@ -63,7 +64,15 @@ StepInput make_step_input(const Batch& batch, const Config& config, at::ScalarTy
     keep = image_masks(config.train.seed, batch.epoch, batch.samples, config.views.random, patches,
                        config.views.mask_ratio);
   }
-  return make_step_input(views, config.views.random, keep, config.model.patch_size);
+  StepInput input = make_step_input(views, config.views.random, keep, config.model.patch_size);
+  const auto branch_scale = [&](int first_view, int count) {
+    const at::Tensor factors = drop_path_factors(config.train.seed, batch.epoch, batch.samples, first_view, count,
+                                                 config.model.depth, config.model.drop_path);
+    return factors.defined() ? factors.to(type) : factors;
+  };
+  input.random.branch_scale = branch_scale(1, config.views.random);
+  input.focal.branch_scale = branch_scale(1 + config.views.random, config.views.focal);
+  return input;
 }
 
 }  // namespace msn

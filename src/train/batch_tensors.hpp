@@ -16,7 +16,7 @@ namespace msn {
 /// groups of a step. `keep` is the mask of the random views: int64 [kept], [random * samples, kept], or undefined.
 StepInput make_step_input(const std::vector<at::Tensor>& views, int random, const at::Tensor& keep, std::int64_t patch);
 
-/// The step's input from a loaded batch, with the mask that the configuration asks for, in `type`.
+/// The step's input from a loaded batch, with the mask and the drop path that the configuration asks for, in `type`.
 StepInput make_step_input(const Batch& batch, const Config& config, at::ScalarType type);
 
 }  // namespace msn

@@ -10,13 +10,16 @@
 #include "base/error.hpp"
 #include "kernels/adamw.hpp"
 #include "kernels/reduce.hpp"
+#include "objective/prior.hpp"
 
 namespace msn {
 
-Stepper::Stepper(TrainState& state, const LossConfig& loss, const OptimConfig& optim, const Communicator& communicator)
+Stepper::Stepper(TrainState& state, const Config& config, const Communicator& communicator)
     : state_(state),
-      loss_(loss),
-      optim_(optim),
+      loss_(config.loss),
+      clip_(config.optim.clip),
+      freeze_prototypes_(config.model.freeze_prototypes),
+      log_prior_(log_prior(config.loss, state.online.segment("prototypes").shape[0])),
       communicator_(communicator),
       online_trunk_(state.online, state.shape),
       target_trunk_(state.target, state.shape),
@@ -59,7 +62,8 @@ void Stepper::forward_backward(const StepInput& input, double sharpen, StepRepor
   heads.pop_back();
   report.z = at::cat(embeddings);
 
-  report.objective = msn_loss(report.z, report.h, state_.online.value("prototypes"), sharpen, loss_, communicator_);
+  report.objective =
+      msn_loss(report.z, report.h, state_.online.value("prototypes"), sharpen, loss_, log_prior_, communicator_);
 
   std::vector<at::Tensor> dz;
   row = 0;
@@ -68,7 +72,7 @@ void Stepper::forward_backward(const StepInput& input, double sharpen, StepRepor
     row += group.images();
   }
   online_trunk_.backward(at::cat(heads_backward(heads, dz, communicator_)), tape);
-  state_.online.gradient("prototypes").copy_(report.objective.dprototypes);
+  if (!freeze_prototypes_) state_.online.gradient("prototypes").copy_(report.objective.dprototypes);
 }
 
 // As the official code: the encoder's gradients are averaged over ranks, the prototypes' summed.
@@ -95,10 +99,11 @@ double Stepper::encoder_gradient_norm() const {
 }
 
 void Stepper::update(double grad_norm, const ScheduleValues& schedule) {
-  const double clip = kernels::clip_factor(grad_norm, optim_.clip);
+  const double clip = kernels::clip_factor(grad_norm, clip_);
   std::vector<kernels::UpdateRange> ranges;
   for (const Segment& segment : state_.online.segments()) {
     const bool encoder = segment.name != "prototypes";
+    if (!encoder && freeze_prototypes_) continue;
     // Decayed: every encoder tensor with more than one dimension, class token and positions included.
     ranges.push_back({segment.offset, segment.offset + segment.elements, encoder && segment.shape.size() > 1,
                       encoder ? clip : 1.0, encoder});

@@ -33,8 +33,8 @@ struct StepReport {
 /// Runs steps on one state. The step's code is the same for float32 and float64: the state's type decides.
 class Stepper {
  public:
-  /// `state` and `communicator` must outlive it.
-  Stepper(TrainState& state, const LossConfig& loss, const OptimConfig& optim, const Communicator& communicator);
+  /// `state` and `communicator` must outlive it. Throws config_error if the prior's file is refused.
+  Stepper(TrainState& state, const Config& config, const Communicator& communicator);
 
   /// Forward, backward, reduction over ranks, clipping, AdamW, EMA. The reduced gradients, unclipped, stay in
   /// state.online.gradients() until the next step. Throws numerics_error, on every rank alike and before any weight has
@@ -48,8 +48,10 @@ class Stepper {
   void update(double grad_norm, const ScheduleValues& schedule);
 
   TrainState& state_;
-  LossConfig loss_;
-  OptimConfig optim_;
+  const LossConfig loss_;
+  const double clip_;
+  const bool freeze_prototypes_;
+  const at::Tensor log_prior_;  ///< float64 [K]
   const Communicator& communicator_;
   Trunk online_trunk_;
   Trunk target_trunk_;

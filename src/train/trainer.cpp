@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/inject.hpp"
@@ -119,7 +120,8 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
             std::to_string(total) + " in all, " + std::to_string(state.online.count()) + " parameters");
 
   const Schedules schedules(config.optim, config.loss, config.train, static_cast<std::int64_t>(per_epoch));
-  Stepper stepper(state, config.loss, config.optim, communicator);
+  std::optional<Stepper> stepper;
+  world.agree([&] { stepper.emplace(state, config, communicator); });
   Loader loader(*set, config.views, config.train.seed, config.train.global_batch, world.rank(), world.size(),
                 state.step, config.data.workers);
   std::unique_ptr<MetricsFile> metrics_file;
@@ -136,7 +138,7 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
     Batch batch = loader.next();
     const StepInput input = make_step_input(batch, config, type);
     const ScheduleValues schedule = schedules.at(static_cast<std::int64_t>(state.step));
-    const StepReport step = stepper.run(input, schedule);
+    const StepReport step = stepper->run(input, schedule);
 
     const bool out_of_time = options.max_seconds && seconds_since(start) >= *options.max_seconds;
     StepMetrics metrics = gather_metrics(step, batch.wait_seconds, out_of_time, communicator);

@@ -3,12 +3,15 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/eye.h>
+#include <ATen/ops/tensor.h>
 
 #include <cmath>
 #include <functional>
 #include <string>
 
 #include "base/random.hpp"
+#include "objective/prior.hpp"
 #include "objective/sinkhorn.hpp"
 #include "support/mpi.hpp"
 
@@ -44,15 +47,15 @@ LossConfig config_with(double me_max, double entropy, int sinkhorn) {
 
 // The loss of the whole batch on one rank is the reference; it is a plain function of z and prototypes while the
 // targets are held, so central differences give its gradient.
-TEST(MsnLoss, GradientsMatchDifferencesOfTheGlobalLoss) {
+void compare_with_differences(const LossConfig& config) {
   const Communicator communicator(test::world());
   const int rank = communicator.rank(), size = communicator.size();
   const at::Tensor z = noise("z", {kViews * kSamples, kOut});
   const at::Tensor h = noise("h", {kSamples, kOut});
   const at::Tensor prototypes = noise("prototypes", {kPrototypes, kOut});
-  const LossConfig config = config_with(1.7, 0.3, 3);
+  const at::Tensor prior = log_prior(config, kPrototypes);
   const LossResult mine =
-      msn_loss(share(z, kViews, rank, size), share(h, 1, rank, size), prototypes, 0.25, config, communicator);
+      msn_loss(share(z, kViews, rank, size), share(h, 1, rank, size), prototypes, 0.25, config, prior, communicator);
   const at::Tensor summed = mine.dprototypes.clone();
   communicator.sum(summed);
 
@@ -65,10 +68,12 @@ TEST(MsnLoss, GradientsMatchDifferencesOfTheGlobalLoss) {
   const auto global_loss = [&](const at::Tensor& zs, const at::Tensor& ps) {
     const at::Tensor zn = zs / zs.norm(2, {1}, true);
     const at::Tensor pn = ps / ps.norm(2, {1}, true);
-    const at::Tensor p = zn.matmul(pn.t()).div(config.temperature).softmax(1);
+    const at::Tensor p = zn.matmul(pn.t()).div(config.temperature).softmax(1).mul(1 - config.label_smoothing) +
+                         config.label_smoothing / kPrototypes;
     const at::Tensor mean = p.mean(0);
     const at::Tensor loss = -(all_targets.repeat({kViews, 1}) * p.log()).sum(1).mean() +
-                            (mean * mean.log()).sum() * config.me_max - (p * p.log()).sum(1).mean() * config.entropy;
+                            (mean * (mean.log() - prior)).sum() * config.me_max -
+                            (p * p.log()).sum(1).mean() * config.entropy;
     return loss.item<double>();
   };
   const auto difference = [&](at::Tensor tensor, std::int64_t i, const std::function<double()>& loss) {
@@ -96,6 +101,49 @@ TEST(MsnLoss, GradientsMatchDifferencesOfTheGlobalLoss) {
   }
 }
 
+TEST(MsnLoss, GradientsMatchDifferencesOfTheGlobalLoss) {
+  compare_with_differences(config_with(1.7, 0.3, 3));
+}
+
+TEST(MsnLoss, GradientsMatchDifferencesWithSmoothing) {
+  LossConfig config = config_with(1.7, 0.3, 3);
+  config.label_smoothing = 0.2;
+  compare_with_differences(config);
+}
+
+TEST(MsnLoss, GradientsMatchDifferencesWithAPrior) {
+  LossConfig config = config_with(1.7, 0, 0);
+  config.prior = "power_law";
+  config.prior_exponent = 1;
+  compare_with_differences(config);
+}
+
+// One anchor whose prediction is (0.1, 0.3, 0.6): with unit prototypes along the axes and z along log p, the cosines
+// over a temperature of 1 / |log p| are log p.
+TEST(MsnLoss, MatchesValuesByHand) {
+  const World one_rank = test::world().alone();
+  const Communicator alone(one_rank);
+  const at::Tensor log_p = at::tensor({0.1, 0.3, 0.6}, at::kDouble).log_();
+  const at::Tensor z = log_p.unsqueeze(0);
+  LossConfig config = config_with(1, 0, 0);
+  config.temperature = 1 / log_p.norm().item<double>();
+  const auto parts = [&](double sharpen) {
+    return msn_loss(z, z, at::eye(3, at::kDouble), sharpen, config, log_prior(config, 3), alone).parts;
+  };
+  // KL(mean || uniform) = log 3 - H(0.1, 0.3, 0.6), and KL(mean || (6, 3, 2) / 11) = Σ p log(p / q).
+  const double h = -(0.1 * std::log(0.1) + 0.3 * std::log(0.3) + 0.6 * std::log(0.6));
+  EXPECT_NEAR(parts(1).me_max, std::log(3.0) - h, 1e-14);
+  EXPECT_NEAR(parts(1).cross_entropy, h, 1e-14);
+  config.prior = "power_law";
+  config.prior_exponent = 1;
+  EXPECT_NEAR(parts(1).me_max,
+              0.1 * std::log(0.1 * 11 / 6) + 0.3 * std::log(0.3 * 11 / 3) + 0.6 * std::log(0.6 * 11 / 2), 1e-14);
+  // Half of the uniform distribution: predictions (13, 19, 28) / 60, targets their squares, normalised: / 1314.
+  config.label_smoothing = 0.5;
+  EXPECT_NEAR(parts(0.5).cross_entropy,
+              -(169 * std::log(13 / 60.0) + 361 * std::log(19 / 60.0) + 784 * std::log(28 / 60.0)) / 1314, 1e-14);
+}
+
 TEST(MsnLoss, DoesNotDependOnHowTheBatchIsShared) {
   const Communicator communicator(test::world());
   const int rank = communicator.rank(), size = communicator.size();
@@ -103,11 +151,12 @@ TEST(MsnLoss, DoesNotDependOnHowTheBatchIsShared) {
   const at::Tensor h = noise("h", {kSamples, kOut});
   const at::Tensor prototypes = noise("prototypes", {kPrototypes, kOut});
   const LossConfig config = config_with(1, 0, 3);
+  const at::Tensor prior = log_prior(config, kPrototypes);
   const LossResult mine =
-      msn_loss(share(z, kViews, rank, size), share(h, 1, rank, size), prototypes, 0.25, config, communicator);
+      msn_loss(share(z, kViews, rank, size), share(h, 1, rank, size), prototypes, 0.25, config, prior, communicator);
   const World one_rank = test::world().alone();
   const Communicator alone(one_rank);
-  const LossResult whole = msn_loss(z, h, prototypes, 0.25, config, alone);
+  const LossResult whole = msn_loss(z, h, prototypes, 0.25, config, prior, alone);
 
   EXPECT_NEAR(mine.parts.me_max, whole.parts.me_max, 1e-13);
   const at::Tensor cross_entropy = at::empty({1}, at::kDouble).fill_(mine.parts.cross_entropy);

@@ -85,8 +85,8 @@ void compare_worlds(at::ScalarType type, double tensor_limit, double all_limit, 
   TrainState whole(vit_shape(config.model), config.model.prototypes, type);
   shared.initialise(3);
   whole.initialise(3);
-  Stepper shared_stepper(shared, config.loss, config.optim, together);
-  Stepper whole_stepper(whole, config.loss, config.optim, alone);
+  Stepper shared_stepper(shared, config, together);
+  Stepper whole_stepper(whole, config, alone);
   const Schedules schedules(config.optim, config.loss, config.train, kStepsPerEpoch);
   const std::int64_t share = kBatch / together.size();
   for (int step = 0; step < kSteps; ++step) {
@@ -131,12 +131,29 @@ TEST(Step, IsTheSameOnAnyNumberOfRanksInFloat32) {
   compare_worlds(at::kFloat, 5e-5, 1e-5, 1e-5, 1e-4);
 }
 
+TEST(Step, LeavesFrozenPrototypesAsTheyWere) {
+  Config config = tiny();
+  config.model.freeze_prototypes = true;
+  const Communicator communicator(test::world());
+  TrainState state(vit_shape(config.model), config.model.prototypes, at::kFloat);
+  state.initialise(3);
+  Stepper stepper(state, config, communicator);
+  const at::Tensor prototypes = state.online.value("prototypes").clone();
+  const at::Tensor weight = state.online.value("fc.fc3.weight").clone();
+  const std::int64_t share = kBatch / communicator.size();
+  const Schedules schedules(config.optim, config.loss, config.train, kStepsPerEpoch);
+  for (int step = 0; step < 2; ++step)
+    stepper.run(make_input(config, step, communicator.rank() * share, share, at::kFloat), schedules.at(step));
+  EXPECT_TRUE(state.online.value("prototypes").equal(prototypes));
+  EXPECT_FALSE(state.online.value("fc.fc3.weight").equal(weight)) << "the encoder learns";
+}
+
 TEST(Step, RefusesGradientsThatAreNotFiniteAndKeepsTheWeights) {
   const Config config = tiny();
   const Communicator communicator(test::world());
   TrainState state(vit_shape(config.model), config.model.prototypes, at::kFloat);
   state.initialise(3);
-  Stepper stepper(state, config.loss, config.optim, communicator);
+  Stepper stepper(state, config, communicator);
   const at::Tensor before = state.online.values().clone();
   const std::int64_t share = kBatch / communicator.size();
   StepInput input = make_input(config, 0, communicator.rank() * share, share, at::kFloat);
