@@ -65,4 +65,17 @@ Error system_error(std::string what, std::string where, int error_number, std::s
   return {ExitCode::data, std::move(what) + ": " + std::strerror(error_number), std::move(where), std::move(remedy)};
 }
 
+Error to_error(const std::exception_ptr& failure) {
+  if (!failure) return internal_error("std::terminate was called without an exception");
+  try {
+    std::rethrow_exception(failure);
+  } catch (const Error& error) {
+    return error;
+  } catch (const std::exception& error) {
+    return internal_error(error.what());
+  } catch (...) {
+    return internal_error("an exception of unknown type");
+  }
+}
+
 }  // namespace msn

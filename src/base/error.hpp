@@ -2,6 +2,7 @@
 // The one error type of the program. Every error says what went wrong, where, and what the user can do about it.
 #pragma once
 
+#include <exception>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -49,6 +50,10 @@ Error internal_error(std::string what, std::string where = {});
 
 /// A data error for a failed system call: `what` and the text of `error_number` (errno).
 Error system_error(std::string what, std::string where, int error_number, std::string remedy = {});
+
+/// Any exception as an Error: an Error as it is, everything else as an internal error with its text. A null `failure`
+/// stands for std::terminate without an exception.
+Error to_error(const std::exception_ptr& failure);
 
 /// Throws internal_error with the place if `condition` is false. For states that only a defect of msn can reach.
 #define MSN_CHECK(condition)                                                                             \

@@ -41,9 +41,10 @@ Fault fault_from_environment() {
 
 }  // namespace
 
-void inject(std::string_view point, int rank) {
+bool inject(std::string_view point, int rank) {
   static const Fault fault = fault_from_environment();
-  if (fault.point.empty() || point != fault.point || rank != fault.rank) return;
+  if (fault.point.empty() || point != fault.point || rank != fault.rank) return false;
+  if (fault.action == "damage") return true;
   if (fault.action == "throw") throw data_error("a fault was injected", fault.point, "unset MSN_TEST_INJECT");
   if (fault.action == "defect") throw std::runtime_error("a defect was injected at " + fault.point);
   if (fault.action == "exit") std::_Exit(9);
@@ -52,7 +53,8 @@ void inject(std::string_view point, int rank) {
     for (;;)
       ::pause();
   }
-  throw usage_error("no such fault: " + fault.action, "MSN_TEST_INJECT", "use throw, defect, exit, kill or hang");
+  throw usage_error("no such fault: " + fault.action, "MSN_TEST_INJECT",
+                    "use throw, defect, exit, kill, hang or damage");
 }
 
 }  // namespace msn

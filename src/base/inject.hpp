@@ -7,8 +7,9 @@
 namespace msn {
 
 /// Does what the environment variable MSN_TEST_INJECT asks for at `point` on `rank`: `throw` (a data error), `defect`
-/// (an exception that is no msn::Error), `exit` (leaves the process with code 9 and no clean-up), `kill` (SIGKILL) or
-/// `hang`. Without the variable, which is read once, it costs one comparison. A malformed variable is a usage error.
-void inject(std::string_view point, int rank);
+/// (an exception that is no msn::Error), `exit` (leaves the process with code 9 and no clean-up), `kill` (SIGKILL),
+/// `hang`, or `damage`: returns true there, and the caller spoils its own data if it can. Without the variable, which
+/// is read once, it costs one comparison. A malformed variable is a usage error.
+bool inject(std::string_view point, int rank);
 
 }  // namespace msn

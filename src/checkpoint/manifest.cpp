@@ -9,6 +9,7 @@
 #include <set>
 
 #include "base/files.hpp"
+#include "base/json.hpp"
 
 namespace msn {
 
@@ -30,33 +31,6 @@ constexpr TypeName kTypes[] = {
 
 const TypeName& entry_of(ElementType type) {
   return *std::find_if(std::begin(kTypes), std::end(kTypes), [&](const TypeName& entry) { return entry.type == type; });
-}
-
-/// The parser's events, to refuse a key that an object has twice (nlohmann-json keeps the last, others the first) and
-/// nesting so deep that it costs memory.
-class StrictEvents {
- public:
-  bool operator()(int depth, Json::parse_event_t event, const Json& value) {
-    const auto level = static_cast<std::size_t>(depth);
-    if (level + 1 >= keys_.size()) throw data_error("nested too deeply");
-    if (event == Json::parse_event_t::object_start) keys_[level + 1].clear();
-    if (event == Json::parse_event_t::key && !keys_[level].insert(value.get<std::string>()).second) {
-      throw data_error("a key stands twice: " + value.get<std::string>());
-    }
-    return true;
-  }
-
- private:
-  std::vector<std::set<std::string>> keys_ = std::vector<std::set<std::string>>(16);
-};
-
-Json parse_strictly(std::string_view text, const std::string& where) {
-  StrictEvents events;
-  try {
-    return Json::parse(text, std::ref(events));
-  } catch (const Error& error) {
-    throw data_error(error.problem(), where, kDamaged);
-  }
 }
 
 CheckpointFacts facts_of(const Json& json) {
@@ -189,7 +163,7 @@ std::string manifest_text(const Manifest& manifest) {
 
 Manifest parse_manifest(std::string_view text, const std::string& where) {
   try {
-    const Json json = parse_strictly(text, where);
+    const Json json = parse_json(text, where, kDamaged);
     const auto version = json.at("format_version").get<std::int64_t>();
     if (version > Manifest::kFormatVersion) throw NewerVersionError(where);
     if (version < 1) throw data_error("no such format version: " + std::to_string(version), where, kDamaged);

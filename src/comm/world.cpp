@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <climits>
 #include <cstdlib>
+#include <exception>
 #include <numeric>
 #include <optional>
 
@@ -26,19 +27,6 @@ std::string host_name() {
   char name[256] = "";
   if (::gethostname(name, sizeof name - 1) != 0) return "unknown";
   return name;
-}
-
-/// The exception in flight as an msn::Error.
-Error current_error() {
-  try {
-    throw;
-  } catch (const Error& error) {
-    return error;
-  } catch (const std::exception& error) {
-    return internal_error(error.what());
-  } catch (...) {
-    return internal_error("an exception of unknown type");
-  }
 }
 
 /// Gives rank `root`'s error to all and throws it on all.
@@ -146,7 +134,7 @@ void World::agree(const std::function<void()>& phase) const {
   try {
     phase();
   } catch (...) {
-    mine = current_error();
+    mine = to_error(std::current_exception());
     if (size_ > 1) mine = Error(mine->code(), mine->problem(), with_place(mine->where(), *this), mine->remedy());
   }
   int lowest = mine ? rank_ : size_;
@@ -161,7 +149,7 @@ std::string World::on_root(const std::function<std::string()>& decide) const {
     try {
       text = decide();
     } catch (...) {
-      mine = current_error();
+      mine = to_error(std::current_exception());
     }
   }
   std::uint8_t failed = mine ? 1 : 0;

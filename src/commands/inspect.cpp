@@ -79,28 +79,20 @@ void inspect(World& world, const Options& options) {
 
 json describe_checkpoint(const fs::path& checkpoint) {
   const Manifest manifest = read_manifest(checkpoint);
-  const CheckpointFacts& facts = manifest.facts;
-  json out{{"kind", "checkpoint"},
-           {"step", facts.step},
-           {"epoch", facts.epoch},
-           {"samples_seen", facts.samples_seen},
-           {"seed", facts.seed},
-           {"global_batch", facts.global_batch},
-           {"world_size", facts.world_size},
-           {"config_digest", facts.config_digest},
-           {"data_fingerprint", facts.data_fingerprint},
-           {"written",
-            {{"time", manifest.written.time}, {"host", manifest.written.host}, {"version", manifest.written.version}}},
-           {"files", json::array()},
-           {"tensors", json::array()}};
+  json out = json::parse(manifest_text(manifest));
+  out["kind"] = "checkpoint";
   std::uint64_t bytes = 0;
-  for (const auto& file : manifest.files) {
+  for (const auto& file : manifest.files)
     bytes += file.size;
-    out["files"].push_back({{"name", file.name}, {"size", file.size}});
-  }
   out["bytes"] = bytes;
-  for (const auto& tensor : manifest.tensors) {
-    out["tensors"].push_back({{"name", tensor.name}, {"type", element_name(tensor.type)}, {"shape", tensor.shape}});
+  // What serves programs only.
+  for (const char* name : {"format_version", "config"})
+    out.erase(name);
+  for (json& file : out["files"])
+    file.erase("hash");
+  for (json& tensor : out["tensors"]) {
+    tensor.erase("hash");
+    tensor.erase("file");
   }
   return out;
 }

@@ -30,19 +30,6 @@ void print_line(const std::string& text) {
   if (::write(STDERR_FILENO, line.data(), line.size()) < 0) return;  // There is nowhere left to say so.
 }
 
-Error describe(const std::exception_ptr& failure) {
-  if (!failure) return internal_error("std::terminate was called without an exception");
-  try {
-    std::rethrow_exception(failure);
-  } catch (const Error& error) {
-    return error;
-  } catch (const std::exception& error) {
-    return internal_error(error.what());
-  } catch (...) {
-    return internal_error("an exception of unknown type");
-  }
-}
-
 /// `where_from` is empty for what all ranks agree on.
 std::string line_of(const Error& error, const std::string& where_from) {
   // A stop with a durable checkpoint is asked for: no error, though not the end either.
@@ -56,7 +43,7 @@ std::string line_of(const Error& error, const std::string& where_from) {
 }
 
 [[noreturn]] void on_terminate() {
-  const Error error = describe(std::current_exception());
+  const Error error = to_error(std::current_exception());
   end_all_ranks(Error(ExitCode::internal, error.problem(), error.where(), error.remedy()));
 }
 
@@ -96,7 +83,7 @@ int run_command(World& world, const Command& command) {
   } catch (const AgreedError& error) {
     agreed = error;
   } catch (...) {
-    const Error error = describe(std::current_exception());
+    const Error error = to_error(std::current_exception());
     if (world.size() > 1) end_all_ranks(error);
     agreed = error;  // A rank alone agrees with itself.
   }
@@ -121,7 +108,7 @@ int run_guarded(int argc, char** argv, const Program& program) {
     log::set_voice(world->rank() == 0);
     return run_command(*world, *parsed.command);
   } catch (...) {
-    const Error error = describe(std::current_exception());
+    const Error error = to_error(std::current_exception());
     if (world) end_all_ranks(error);
     // Every rank fails alike up to here.
     if (claim.rank == 0) print_line(line_of(error, ""));

@@ -18,7 +18,7 @@ class Encoder {
  public:
   /// The target network of a checkpoint. All ranks call; rank 0 reads the manifest for all.
   static Encoder from_checkpoint(const World& world, const std::filesystem::path& checkpoint);
-  /// The weights that training would start from.
+  /// The weights that training without model.init would start from.
   static Encoder random(const Config& config);
 
   const Config& config() const { return config_; }

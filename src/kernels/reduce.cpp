@@ -26,19 +26,6 @@ struct SquareRow {
   }
 };
 
-template <class T>
-struct ScaleRow {
-  T* values;
-  std::int64_t count;
-  T factor;
-
-  KOKKOS_INLINE_FUNCTION void operator()(std::int64_t row) const {
-    const std::int64_t end = (row + 1) * kRowElements < count ? (row + 1) * kRowElements : count;
-    for (std::int64_t i = row * kRowElements; i < end; ++i)
-      values[i] *= factor;
-  }
-};
-
 std::int64_t rows_of(std::size_t count) {
   return (static_cast<std::int64_t>(count) + kRowElements - 1) / kRowElements;
 }
@@ -59,15 +46,7 @@ double clip_factor(double norm, double max_norm) {
   return max_norm > 0 ? std::min(1.0, max_norm / (norm + 1e-6)) : 1.0;
 }
 
-template <class T>
-void scale(std::span<T> values, double factor) {
-  for_rows(rows_of(values.size()),
-           ScaleRow<T>{values.data(), static_cast<std::int64_t>(values.size()), static_cast<T>(factor)});
-}
-
 template double sum_of_squares<float>(std::span<const float>);
 template double sum_of_squares<double>(std::span<const double>);
-template void scale<float>(std::span<float>, double);
-template void scale<double>(std::span<double>, double);
 
 }  // namespace msn::kernels

@@ -14,8 +14,4 @@ double sum_of_squares(std::span<const T> values);
 /// torch.nn.utils.clip_grad_norm_. 1 if max_norm is 0 (no clipping).
 double clip_factor(double norm, double max_norm);
 
-/// values[i] *= factor.
-template <class T>
-void scale(std::span<T> values, double factor);
-
 }  // namespace msn::kernels

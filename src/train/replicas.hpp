@@ -6,8 +6,9 @@
 
 namespace msn {
 
-/// Compares weights, EMA, prototypes, moments and buffers over ranks by hash. Throws internal_error, on every rank
-/// alike, naming the first group that differs and the lowest rank that differs from rank 0.
+/// Compares weights, EMA, prototypes, moments and buffers over ranks by hash (XXH3): one hash a rank, and only if they
+/// differ one a tensor. Throws numerics_error, on every rank alike, naming the first tensor that differs and every rank
+/// whose state is not that of most ranks (of as many on both sides: not that of the lowest rank). All ranks call.
 void check_replicas(const World& world, TrainState& state);
 
 }  // namespace msn

@@ -16,6 +16,7 @@
 #include "data/loader.hpp"
 #include "data/sampler.hpp"
 #include "train/batch_tensors.hpp"
+#include "train/initial_weights.hpp"
 #include "train/metrics.hpp"
 #include "train/plan.hpp"
 #include "train/replicas.hpp"
@@ -107,6 +108,11 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
       read_checkpoint(*checkpoint, state_tensors(state));
       state.step = read_manifest(*checkpoint).facts.step;
     });
+  } else if (!config.model.init.empty()) {
+    std::vector<std::string> notes;
+    world.agree([&] { notes = load_initial_weights(config.model.init, state); });
+    for (const std::string& note : notes)
+      log::info(note);
   }
   check_replicas(world, state);
   const std::string backend = "cpu, MPI, " + std::string(type == at::kFloat ? "fp32 (oneDNN)" : "fp64 (BLAS)");
@@ -134,7 +140,7 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
   Clock::time_point reported = start;
   while (state.step < last && !result.stopped) {
     const Clock::time_point step_start = Clock::now();
-    inject("step-" + std::to_string(state.step), world.rank());
+    if (inject("step-" + std::to_string(state.step), world.rank())) state.online.values().narrow(0, 0, 1).add_(1);
     Batch batch = loader.next();
     const StepInput input = make_step_input(batch, config, type);
     const ScheduleValues schedule = schedules.at(static_cast<std::int64_t>(state.step));

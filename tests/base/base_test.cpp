@@ -30,6 +30,21 @@ TEST(Error, IsOneLineWithWhatWhereAndRemedy) {
   EXPECT_EQ(one_line("tab\tbell\a"), "tab bell\\x07");
 }
 
+TEST(Error, IsMadeOfAnyException) {
+  const auto caught = [](auto thrown) {
+    try {
+      throw thrown;
+    } catch (...) {
+      return to_error(std::current_exception());
+    }
+  };
+  EXPECT_STREQ(caught(data_error("bad", "here", "mend it")).what(), "bad (here): mend it");
+  EXPECT_EQ(caught(std::runtime_error("odd")).problem(), "odd");
+  EXPECT_EQ(caught(std::runtime_error("odd")).code(), ExitCode::internal);
+  EXPECT_EQ(caught(7).code(), ExitCode::internal);
+  EXPECT_EQ(to_error(nullptr).code(), ExitCode::internal);
+}
+
 // RFC 3720 appendix B.4.
 TEST(Crc32c, MatchesTheStandardsVectors) {
   EXPECT_EQ(crc32c(bytes_of(std::string(32, '\0'))), 0x8a9136aau);

@@ -56,6 +56,10 @@ expect "one rank throws" 74 'rank 1 of 2' env MSN_TEST_INJECT=step-3:1:throw \
 expect_lines 1 '^msn: error on rank 1 of 2'
 expect "the run goes on" 0 "done after step 4" "${train[@]}" "$config" "${tiny[@]}" "${data[@]}" --run "$work/r4" --max-steps 4
 
+refused "one rank's weights are spoilt" 77 'rank 1 differs from rank 0 in online\.cls_token and [0-9]+ more .* after step 3' \
+  env MSN_TEST_INJECT=step-2:1:damage "${train[@]}" "$config" "${tiny[@]}" "${data[@]}" --run "$work/r5" --max-steps 5 \
+  --set train.check_replicas_every=1
+
 refused "nothing to evaluate" 2 '--run DIR' "$msn" eval knn --train "$work/data" --test "$work/data"
 refused "run without checkpoint" 74 'no checkpoint' \
   "$msn" eval knn --run "$work/empty" --train "$work/data" --test "$work/data"
