@@ -11,6 +11,7 @@
 #include "base/files.hpp"
 #include "base/log.hpp"
 #include "comm/world.hpp"
+#include "commands/dry_run.hpp"
 #include "config/config.hpp"
 #include "train/trainer.hpp"
 
@@ -24,6 +25,8 @@ struct Arguments {
   std::filesystem::path data;
   std::string resume = "auto";
   TrainOptions options;
+  bool dry_run = false;
+  DryRunOptions dry;
   bool json = false;
 };
 
@@ -55,7 +58,7 @@ Config shared_config(const World& world, const Arguments& arguments) {
   world.agree([&] {
     config = parse_config(text, arguments.config.string(), arguments.overrides);
     if (!arguments.data.empty()) config.data.path = arguments.data;
-    if (config.data.path.empty()) {
+    if (config.data.path.empty() && !arguments.dry_run) {
       throw config_error("no data set is named", "data.path", "set data.path or give --data DIR (see msn pack --help)");
     }
   });
@@ -63,7 +66,12 @@ Config shared_config(const World& world, const Arguments& arguments) {
 }
 
 void run(const World& world, const Arguments& arguments) {
-  const TrainResult result = train(world, shared_config(world, arguments), arguments.options);
+  const Config config = shared_config(world, arguments);
+  if (arguments.dry_run) {
+    dry_run(world, config, arguments.dry, arguments.json);
+    return;
+  }
+  const TrainResult result = train(world, config, arguments.options);
   if (world.rank() == 0) {
     std::printf("%s after step %llu of %llu, %llu images seen, %.1f images/s; checkpoint %s\n",
                 result.stopped ? "stopped" : "done", static_cast<unsigned long long>(result.step),
@@ -100,7 +108,7 @@ Command make_train_command(CLI::App& parent) {
   app->add_option("--set", arguments->overrides, "Override a key: section.key=value; may be given again")
       ->expected(1)
       ->take_all();
-  app->add_option("--run", arguments->options.run, "Folder of the run: checkpoints, metrics, log")->required();
+  app->add_option("--run", arguments->options.run, "Folder of the run: checkpoints, metrics, log");
   app->add_option("--data", arguments->data, "Folder of the packed data set, instead of data.path");
   app->add_option("--resume", arguments->resume, "auto: from the newest whole checkpoint of the run; never; or a step")
       ->capture_default_str();
@@ -112,13 +120,28 @@ Command make_train_command(CLI::App& parent) {
   app->add_option("--max-seconds", arguments->options.max_seconds,
                   "Stop after this time with a checkpoint and exit code 75")
       ->check(CLI::PositiveNumber);
+  CLI::Option* dry = app->add_flag("--dry-run", arguments->dry_run,
+                                   "Say what the run would be, its cost and its schedules, and end: needs no data");
+  app->add_option("--ranks", arguments->dry.ranks, "With --dry-run: for this many ranks instead of those started")
+      ->check(CLI::Range(1, 1 << 24))
+      ->needs(dry);
+  app->add_option(
+         "--images", arguments->dry.images,
+         "With --dry-run: for a data set of this size instead of the one named (ImageNet-1k's if there is none)")
+      ->check(CLI::PositiveNumber)
+      ->needs(dry);
   app->add_flag("--json", arguments->json, "Print one machine-readable line last");
   app->footer(
       "Example:\n"
       "  mpirun -n 2 msn train configs/cifar10.toml --data data/cifar10-train --run runs/cifar10\n"
+      "  msn train configs/vit_l7.toml --dry-run --ranks 128\n"
       "Run the same command again to go on after an interruption.");
-  app->parse_complete_callback(
-      [arguments, forced] { arguments->options.resume = parse_resume(arguments->resume, *forced); });
+  app->parse_complete_callback([arguments, forced] {
+    if (arguments->options.run.empty() && !arguments->dry_run) {
+      throw usage_error("--run is required", {}, "name a folder for checkpoints, metrics and log, or give --dry-run");
+    }
+    arguments->options.resume = parse_resume(arguments->resume, *forced);
+  });
   return {app, [arguments](World& world) { run(world, *arguments); }};
 }
 

@@ -23,8 +23,6 @@ namespace msn {
 
 namespace {
 
-constexpr std::size_t batches_ahead = 3;  ///< In the making or ready; bounds the memory.
-
 /// A batch that workers fill sample by sample.
 struct Slot {
   Batch batch;

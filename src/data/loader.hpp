@@ -16,6 +16,8 @@ namespace msn {
 /// workers nor the moment matters.
 class Loader {
  public:
+  static constexpr std::size_t batches_ahead = 3;  ///< In the making or ready; bounds the memory.
+
   /// `set` must outlive the loader. `workers` threads of low priority; 0: as many as cores that this process may use.
   /// Throws config_error if the batch cannot be divided by the ranks or is larger than the data set.
   Loader(const DataSet& set, const ViewsConfig& views, std::uint64_t seed, int global_batch, int rank, int world_size,

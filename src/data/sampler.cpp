@@ -46,13 +46,20 @@ std::uint64_t steps_per_epoch(std::uint64_t samples, int global_batch) {
   return samples / static_cast<std::uint64_t>(global_batch);
 }
 
+void check_batch_shares(int global_batch, int world_size) {
+  if (global_batch % world_size == 0) return;
+  const int below = global_batch / world_size * world_size;
+  const std::string above = std::to_string(below + world_size);
+  throw config_error("train.global_batch = " + std::to_string(global_batch) + " cannot be shared evenly by " +
+                         std::to_string(world_size) + " ranks",
+                     "train.global_batch",
+                     "set it to " + (below > 0 ? std::to_string(below) + " or " + above : above) +
+                         ", or start a number of ranks that divides it");
+}
+
 StepShare share_of_step(std::uint64_t step, std::uint64_t samples, int global_batch, int rank, int world_size) {
   MSN_CHECK(world_size > 0 && rank >= 0 && rank < world_size);
-  if (global_batch % world_size != 0) {
-    throw config_error("a global batch of " + std::to_string(global_batch) + " images cannot be divided equally by " +
-                           std::to_string(world_size) + " ranks",
-                       "train.global_batch", "choose a multiple of the number of ranks");
-  }
+  check_batch_shares(global_batch, world_size);
   const std::uint64_t steps = steps_per_epoch(samples, global_batch);
   if (steps == 0) {
     throw config_error("a global batch of " + std::to_string(global_batch) + " images is larger than the data set of " +

@@ -34,6 +34,9 @@ struct StepShare {
   int count = 0;               ///< Samples of this rank.
 };
 
+/// Throws config_error, naming the nearest batches that fit, if a global batch cannot be shared evenly by the ranks.
+void check_batch_shares(int global_batch, int world_size);
+
 /// Rank r of W takes the r-th contiguous slice of the global batch, so that a step has the same samples at any W.
 /// Throws config_error if the batch cannot be divided by the ranks or is larger than the data set.
 StepShare share_of_step(std::uint64_t step, std::uint64_t samples, int global_batch, int rank, int world_size);

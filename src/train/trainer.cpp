@@ -17,6 +17,7 @@
 #include "data/sampler.hpp"
 #include "train/batch_tensors.hpp"
 #include "train/metrics.hpp"
+#include "train/plan.hpp"
 #include "train/replicas.hpp"
 #include "train/state.hpp"
 #include "train/step.hpp"
@@ -36,11 +37,7 @@ double seconds_since(Clock::time_point start) {
 std::unique_ptr<DataSet> open_data(const World& world, const Config& config) {
   std::unique_ptr<DataSet> set;
   world.agree([&] {
-    if (config.train.global_batch % world.size() != 0) {
-      throw config_error("train.global_batch = " + std::to_string(config.train.global_batch) +
-                             " cannot be shared evenly by " + std::to_string(world.size()) + " ranks",
-                         "train.global_batch", "choose a multiple of the number of ranks");
-    }
+    check_batch_shares(config.train.global_batch, world.size());
     if (config.train.global_batch < 2) {
       throw config_error("batch normalisation needs at least 2 images a step", "train.global_batch");
     }
@@ -118,6 +115,9 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
             std::to_string(world.size()) + " ranks with " + std::to_string(threads) + " threads each, " + backend +
             "; " + std::to_string(set->count()) + " images, " + std::to_string(per_epoch) + " steps an epoch, " +
             std::to_string(total) + " in all, " + std::to_string(state.online.count()) + " parameters");
+
+  for (const std::string& warning : dropped_pixels(config))
+    log::warn(warning);
 
   const Schedules schedules(config.optim, config.loss, config.train, static_cast<std::int64_t>(per_epoch));
   std::optional<Stepper> stepper;

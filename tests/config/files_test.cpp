@@ -43,7 +43,7 @@ TEST(ShippedConfigs, Cifar10SeesThreeHundredThousandImages) {
   const Config config = load_config(kSource / "configs/cifar10.toml");
   EXPECT_EQ(config.train.epochs * 50000, 300000);
   EXPECT_EQ(config.model.arch, "custom");
-  EXPECT_EQ(config.model.width, 192);
+  EXPECT_EQ(config.model.width, 128);
 }
 
 // The rows "| `key` | type | `default` | ... | yes |" of each "## [section]" of the page.

@@ -131,6 +131,27 @@ TEST(Step, IsTheSameOnAnyNumberOfRanksInFloat32) {
   compare_worlds(at::kFloat, 5e-5, 1e-5, 1e-5, 1e-4);
 }
 
+TEST(Step, RunsWithoutFocalViewsAndWithAnyMask) {
+  for (const double ratio : {0.0, 0.9375}) {  // Nothing masked, and one patch of 16 left.
+    Config config = tiny();
+    config.views.focal = 0;
+    config.views.mask_ratio = ratio;
+    const Communicator communicator(test::world());
+    TrainState state(vit_shape(config.model), config.model.prototypes, at::kFloat);
+    state.initialise(3);
+    Stepper stepper(state, config, communicator);
+    const std::int64_t share = kBatch / communicator.size();
+    const StepInput input = make_input(config, 0, communicator.rank() * share, share, at::kFloat);
+    EXPECT_FALSE(input.focal.patches.defined());
+    EXPECT_EQ(input.random.tokens(), ratio == 0 ? 17 : 2);
+    const Schedules schedules(config.optim, config.loss, config.train, kStepsPerEpoch);
+    const StepReport report = stepper.run(input, schedules.at(0));
+    EXPECT_TRUE(std::isfinite(report.objective.parts.loss));
+    EXPECT_EQ(report.z.size(0), share);
+    EXPECT_GT(report.grad_norm, 0);
+  }
+}
+
 TEST(Step, LeavesFrozenPrototypesAsTheyWere) {
   Config config = tiny();
   config.model.freeze_prototypes = true;

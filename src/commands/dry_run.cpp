@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "commands/dry_run.hpp"
+
+#include <cstdio>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "base/log.hpp"
+#include "data/dataset.hpp"
+#include "train/plan.hpp"
+
+namespace msn {
+
+namespace {
+
+constexpr std::uint64_t kImageNetImages = 1281167;  ///< ILSVRC 2012, training set.
+
+struct ImageCount {
+  std::uint64_t images;
+  std::string source;
+};
+
+ImageCount count_images(const Config& config, const DryRunOptions& options) {
+  if (options.images) return {*options.images, "as given"};
+  if (!config.data.path.empty() && std::filesystem::exists(config.data.path / "dataset.json")) {
+    return {read_dataset_manifest(config.data.path).count, "of " + config.data.path.string()};
+  }
+  return {kImageNetImages, "of ImageNet-1k, for there is no data set yet"};
+}
+
+void print_schedule(const char* name, std::uint64_t step, const ScheduleValues& values) {
+  std::printf("  %-18s %-9llu %.4e     %.6f      %.6f  %.4f\n", name, static_cast<unsigned long long>(step), values.lr,
+              values.weight_decay, values.ema_momentum, values.sharpen);
+}
+
+void print_table(const Config& config, const RunPlan& plan, const std::string& source) {
+  const auto millions = [](std::int64_t count) { return static_cast<double>(count) * 1e-6; };
+  const auto integer = [](std::uint64_t value) { return static_cast<unsigned long long>(value); };
+  constexpr double giga = 1e-9, gib = 1.0 / (1 << 30);
+  std::printf("parameters        %.2f M: trunk %.2f, head %.2f, prototypes %.2f\n",
+              millions(plan.trunk_parameters + plan.head_parameters + plan.prototype_parameters),
+              millions(plan.trunk_parameters), millions(plan.head_parameters), millions(plan.prototype_parameters));
+  std::printf("tokens a view     target %lld, random %lld (masked %g), focal %lld\n",
+              static_cast<long long>(plan.target_tokens), static_cast<long long>(plan.random_tokens),
+              config.views.mask_ratio, static_cast<long long>(plan.focal_tokens));
+  std::printf("operations        %.1f GFLOP an image with 1 target, %d random and %d focal views\n",
+              plan.image_flops * giga, config.views.random, config.views.focal);
+  std::printf("                  %.1f GFLOP as computed: the last block for the class token alone\n",
+              plan.image_flops_as_run * giga);
+  std::printf("ranks             %d, with %lld images of the global batch of %d each\n", plan.ranks,
+              static_cast<long long>(plan.local_batch), config.train.global_batch);
+  std::printf("memory a rank     %.2f GiB: weights, EMA, gradients, moments %.2f, activations %.2f, views %.2f\n",
+              plan.rank_bytes() * gib, plan.state_bytes * gib, plan.activation_bytes * gib, plan.loader_bytes * gib);
+  std::printf("                  an estimate for the CPU, without libraries and the allocator's slack\n");
+  std::printf("images            %llu, %s\n", integer(plan.images), source.c_str());
+  std::printf("steps             %llu an epoch, %llu in %d epochs, warm-up %llu\n", integer(plan.steps_per_epoch),
+              integer(plan.steps), config.train.epochs, integer(plan.warmup_steps));
+  std::printf("schedules         step      learning rate  weight decay  EMA       sharpen T\n");
+  print_schedule("start", 0, plan.start);
+  if (plan.warmup_steps > 0) print_schedule("end of warm-up", plan.warmup_steps - 1, plan.warm);
+  print_schedule("end", plan.steps - 1, plan.end);
+}
+
+nlohmann::ordered_json schedule_json(std::uint64_t step, const ScheduleValues& values) {
+  return {{"step", step},
+          {"lr", values.lr},
+          {"weight_decay", values.weight_decay},
+          {"ema", values.ema_momentum},
+          {"sharpen", values.sharpen}};
+}
+
+void print_json(const Config& config, const RunPlan& plan) {
+  const nlohmann::ordered_json line = {
+      {"command", "train --dry-run"},
+      {"parameters",
+       {{"trunk", plan.trunk_parameters}, {"head", plan.head_parameters}, {"prototypes", plan.prototype_parameters}}},
+      {"tokens", {{"target", plan.target_tokens}, {"random", plan.random_tokens}, {"focal", plan.focal_tokens}}},
+      {"flops_per_image", plan.image_flops},
+      {"flops_per_image_as_run", plan.image_flops_as_run},
+      {"ranks", plan.ranks},
+      {"global_batch", config.train.global_batch},
+      {"local_batch", plan.local_batch},
+      {"bytes_per_rank",
+       {{"state", plan.state_bytes}, {"activations", plan.activation_bytes}, {"views", plan.loader_bytes}}},
+      {"images", plan.images},
+      {"steps_per_epoch", plan.steps_per_epoch},
+      {"steps", plan.steps},
+      {"schedules",
+       {{"start", schedule_json(0, plan.start)},
+        {"end_of_warmup", schedule_json(plan.warmup_steps > 0 ? plan.warmup_steps - 1 : 0, plan.warm)},
+        {"end", schedule_json(plan.steps - 1, plan.end)}}}};
+  std::printf("%s\n", line.dump().c_str());
+}
+
+}  // namespace
+
+void dry_run(const World& world, const Config& config, const DryRunOptions& options, bool json) {
+  RunPlan plan;
+  std::string source;
+  world.agree([&] {
+    const ImageCount count = count_images(config, options);
+    plan = plan_run(config, options.ranks.value_or(world.size()), count.images);
+    source = count.source;
+  });
+  if (world.rank() != 0) return;
+  for (const std::string& warning : dropped_pixels(config))
+    log::warn(warning);
+  print_table(config, plan, source);
+  if (json) print_json(config, plan);
+  std::fflush(stdout);
+}
+
+}  // namespace msn

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/plan.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <numeric>
+
+#include "data/loader.hpp"
+#include "data/sampler.hpp"
+#include "data/views.hpp"
+#include "model/cost.hpp"
+#include "objective/masks.hpp"
+#include "train/state.hpp"
+
+namespace msn {
+namespace {
+
+std::int64_t patches_of(int view_size, const ModelConfig& model) {
+  const std::int64_t side = view_size / model.patch_size;
+  return side * side;
+}
+
+std::int64_t elements(const NamedShape& tensor) {
+  return std::accumulate(tensor.shape.begin(), tensor.shape.end(), std::int64_t{1}, std::multiplies<>());
+}
+
+void count_parameters(const Config& config, RunPlan& plan) {
+  for (const NamedShape& tensor : encoder_tensors(vit_shape(config.model))) {
+    (tensor.name.starts_with("fc.") ? plan.head_parameters : plan.trunk_parameters) += elements(tensor);
+  }
+  plan.prototype_parameters = std::int64_t{config.model.prototypes} * config.model.head_out;
+}
+
+void count_flops(const Config& config, RunPlan& plan) {
+  const VitShape shape = vit_shape(config.model);
+  const auto image = [&](LastBlock last) {
+    const auto view = [&](std::int64_t tokens) { return view_flops(shape, config.model.prototypes, tokens, last); };
+    double flops = view(plan.target_tokens).forward() + config.views.random * view(plan.random_tokens).training();
+    if (config.views.focal > 0) flops += config.views.focal * view(plan.focal_tokens).training();
+    return flops;
+  };
+  plan.image_flops = image(LastBlock::all_tokens);
+  plan.image_flops_as_run = image(LastBlock::class_token);
+}
+
+void count_memory(const Config& config, RunPlan& plan) {
+  const VitShape shape = vit_shape(config.model);
+  const double value_bytes = config.train.precision == Precision::fp64 ? 8 : 4;
+  const auto encoder = static_cast<double>(plan.trunk_parameters + plan.head_parameters);
+  const auto all = encoder + static_cast<double>(plan.prototype_parameters);
+  plan.state_bytes = value_bytes * (4 * all + encoder);
+
+  const auto batch = static_cast<double>(plan.local_batch);
+  const double tape = config.views.random * tape_values(shape, plan.random_tokens) +
+                      (config.views.focal > 0 ? config.views.focal * tape_values(shape, plan.focal_tokens) : 0);
+  // One block of a pass that keeps nothing: the target's, or the gradients of an anchors' block.
+  VitShape one_block = shape;
+  one_block.depth = 2;
+  const double target_block = tape_values(one_block, plan.target_tokens);
+  const double anchor_block = 2 * tape / static_cast<double>(shape.depth);
+  plan.activation_bytes = value_bytes * batch * (tape + std::max(target_block, anchor_block));
+
+  double pixels = 0;
+  for (int view = 0; view < view_count(config.views); ++view) {
+    const auto side = static_cast<double>(view_size(config.views, view));
+    pixels += 3 * side * side;
+  }
+  plan.loader_bytes = sizeof(float) * pixels * batch * (Loader::batches_ahead + 1);
+}
+
+}  // namespace
+
+RunPlan plan_run(const Config& config, int ranks, std::uint64_t images) {
+  RunPlan plan;
+  plan.ranks = ranks;
+  plan.local_batch = share_of_step(0, images, config.train.global_batch, 0, ranks).count;
+  count_parameters(config, plan);
+  plan.target_tokens = 1 + patches_of(config.views.random_size, config.model);
+  plan.random_tokens = 1 + kept_patches(plan.target_tokens - 1, config.views.mask_ratio);
+  if (config.views.focal > 0) plan.focal_tokens = 1 + patches_of(config.views.focal_size, config.model);
+  count_flops(config, plan);
+  count_memory(config, plan);
+
+  plan.images = images;
+  plan.steps_per_epoch = steps_per_epoch(images, config.train.global_batch);
+  plan.steps = plan.steps_per_epoch * static_cast<std::uint64_t>(config.train.epochs);
+  plan.warmup_steps =
+      static_cast<std::uint64_t>(config.optim.warmup_epochs * static_cast<double>(plan.steps_per_epoch));
+  const Schedules schedules(config.optim, config.loss, config.train, static_cast<std::int64_t>(plan.steps_per_epoch));
+  const auto at = [&](std::uint64_t step) { return schedules.at(static_cast<std::int64_t>(step)); };
+  plan.start = at(0);
+  plan.warm = at(plan.warmup_steps > 0 ? plan.warmup_steps - 1 : 0);
+  plan.end = at(plan.steps - 1);
+  return plan;
+}
+
+std::vector<std::string> dropped_pixels(const Config& config) {
+  const int patch = config.model.patch_size;
+  std::vector<std::string> warnings;
+  const auto look = [&](const char* key, int side) {
+    if (side % patch == 0) return;
+    warnings.push_back(std::string(key) + " = " + std::to_string(side) +
+                       " is no multiple of model.patch_size = " + std::to_string(patch) + ": the last " +
+                       std::to_string(side % patch) + " pixels of each row and column are not used");
+  };
+  look("views.random_size", config.views.random_size);
+  if (config.views.focal > 0) look("views.focal_size", config.views.focal_size);
+  return warnings;
+}
+
+}  // namespace msn

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a run will be, from its configuration alone: nothing is loaded, nothing is allocated.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "config/config.hpp"
+#include "objective/schedules.hpp"
+
+namespace msn {
+
+struct RunPlan {
+  int ranks = 1;
+  std::int64_t local_batch = 0;  ///< Images of a step on one rank.
+
+  std::int64_t trunk_parameters = 0;
+  std::int64_t head_parameters = 0;
+  std::int64_t prototype_parameters = 0;
+
+  std::int64_t target_tokens = 0;  ///< Of one view, the class token included.
+  std::int64_t random_tokens = 0;  ///< After the mask.
+  std::int64_t focal_tokens = 0;   ///< 0 without focal views.
+
+  double image_flops = 0;         ///< A training step for one source image, all its views, full model.
+  double image_flops_as_run = 0;  ///< The same with the last block for the class token alone.
+
+  double state_bytes = 0;       ///< Weights, gradients, moments, EMA, on every rank.
+  double activation_bytes = 0;  ///< What the backward pass needs of this rank's images, and one block at work.
+  double loader_bytes = 0;      ///< Batches made ahead.
+  double rank_bytes() const { return state_bytes + activation_bytes + loader_bytes; }
+
+  std::uint64_t images = 0;
+  std::uint64_t steps_per_epoch = 0;
+  std::uint64_t steps = 0;
+  std::uint64_t warmup_steps = 0;
+  ScheduleValues start, warm, end;  ///< Of the first step, the last of the warm-up, the last.
+};
+
+/// For a data set of `images`. Throws config_error if the batch cannot be shared by the ranks or is larger than the
+/// data.
+RunPlan plan_run(const Config& config, int ranks, std::uint64_t images);
+
+/// A warning for every kind of view whose last pixels no patch covers: they are dropped, as in the official code.
+std::vector<std::string> dropped_pixels(const Config& config);
+
+}  // namespace msn

@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# msn train --dry-run with every shipped configuration, without data.
+. "$(dirname "$0")/common.sh"
+cd "$work" || exit 1
+
+# dry CONFIG RANKS ARGUMENT...: a dry run that ends well.
+dry() {
+  local config=$1 ranks=$2
+  shift 2
+  expect "$config for $ranks ranks" 0 'operations' "$msn" train "$source_dir/configs/$config.toml" --dry-run --ranks "$ranks" "$@"
+}
+for model in s16 s16_no_sinkhorn b16 b8 b4 l16 l7; do
+  dry "vit_$model" 64
+done
+dry vit_l7 128
+expect_lines 1 'warning views.focal_size = 96 .* the last 5 pixels'
+dry vit_l7 144 --set train.global_batch=1152
+dry quickstart 2
+dry cifar10 2 --images 50000
+expect_lines 1 '781 an epoch, 4686 in 6 epochs'
+
+refused() {
+  local name=$1 code=$2 pattern=$3
+  shift 3
+  expect "$name" "$code" "$pattern" "$msn" train "$source_dir/configs/vit_s16.toml" "$@"
+  expect_lines 1 '^msn: error'
+}
+refused "144 ranks" 78 'cannot be shared evenly by 144 ranks .*1008 or 1152' --dry-run --ranks 144
+refused "no rank" 2 'ranks' --dry-run --ranks 0
+refused "a word for ranks" 2 'ranks' --dry-run --ranks many
+refused "ranks without a dry run" 2 'dry-run' --ranks 2 --run run
+refused "no run folder" 2 '[-][-]run is required'
+refused "too few images" 78 'larger than the data set' --dry-run --images 100
+refused "a mask of everything" 78 'mask_ratio' --dry-run --set views.mask_ratio=1
+refused "a mask that leaves nothing" 78 'keeps none' --dry-run --set views.mask_ratio=0.996
+dry vit_s16 64 --set views.mask_ratio=0.99
+expect_lines 1 'random 2 '
+dry vit_s16 64 --set views.mask_ratio=0
+expect_lines 1 'random 197 '
+dry vit_s16 64 --set views.focal=0
+expect_lines 1 'focal 0$'
+
+use_ranks 2
+expect "json" 0 '"flops_per_image":8' "${mpirun[@]}" "$msn" train "$source_dir/configs/vit_s16.toml" --dry-run --json
+expect_lines 1 '"ranks":2'
+finish

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/plan.hpp"
+
+#include <ATen/record_function.h>
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/error.hpp"
+#include "base/random.hpp"
+#include "support/mpi.hpp"
+#include "train/batch_tensors.hpp"
+#include "train/step.hpp"
+
+namespace msn {
+namespace {
+
+constexpr std::uint64_t kImageNet = 1281167;
+
+double operations_of_products = 0;
+
+/// Adds up every matrix product that LibTorch runs, by the shapes of its inputs.
+std::unique_ptr<at::ObserverContext> count_product(const at::RecordFunction& function) {
+  const std::string_view name = function.name();
+  const bool adds = name == "aten::addmm";
+  if (!adds && name != "aten::mm" && name != "aten::bmm") return nullptr;
+  const auto inputs = function.inputs();
+  const auto a = inputs[adds ? 1 : 0].toTensor().sizes(), b = inputs[adds ? 2 : 1].toTensor().sizes();
+  double operations = 2.0 * static_cast<double>(b.back());
+  for (const std::int64_t size : a)
+    operations *= static_cast<double>(size);
+  operations_of_products += operations;
+  return nullptr;
+}
+
+Config tiny() {
+  Config config;
+  config.views.random = 2;
+  config.views.focal = 3;
+  config.views.random_size = 20;
+  config.views.focal_size = 9;  // Two patches a side, one pixel left over.
+  config.views.mask_ratio = 0.3;
+  config.model.arch = "custom";
+  config.model.width = 24;
+  config.model.depth = 3;
+  config.model.heads = 2;
+  config.model.patch_size = 4;
+  config.model.image_size = 20;
+  config.model.head_hidden = 40;
+  config.model.head_out = 12;
+  config.model.prototypes = 10;
+  config.train.global_batch = 6;
+  config.train.epochs = 20;
+  return config;
+}
+
+TEST(Plan, CountsTheOperationsThatAStepRuns) {
+  const Config config = tiny();
+  const RunPlan plan = plan_run(config, 1, 600);
+  EXPECT_EQ(plan.target_tokens, 26);
+  EXPECT_EQ(plan.random_tokens, 18);
+  EXPECT_EQ(plan.focal_tokens, 5);
+
+  // In float64 every product is an operator of LibTorch's own.
+  const Communicator communicator(test::world());
+  TrainState state(vit_shape(config.model), config.model.prototypes, at::kDouble);
+  state.initialise(1);
+  EXPECT_EQ(state.online.count(), plan.trunk_parameters + plan.head_parameters + plan.prototype_parameters);
+  Batch batch;
+  for (int view = 0; view < 6; ++view) {
+    const int side = view < 3 ? 20 : 9;
+    batch.view_sizes.push_back(side);
+    auto& pixels = batch.views.emplace_back();
+    RandomStream stream(1, 0, 0, static_cast<std::uint32_t>(view), Purpose::generator);
+    for (int i = 0; i < 6 * 3 * side * side; ++i)
+      pixels.push_back(static_cast<float>(stream.normal()));
+  }
+  batch.samples = {0, 1, 2, 3, 4, 5};
+  const StepInput input = make_step_input(batch, config, at::kDouble);
+  Stepper stepper(state, config, communicator);
+  operations_of_products = 0;
+  const auto handle = at::addThreadLocalCallback(at::RecordFunctionCallback(count_product).needsInputs(true));
+  stepper.run(input, plan.start);
+  at::removeCallback(handle);
+
+  // Beside the formula: the focal views' positions, 4 from 25 rows of 24, once forward and once backward.
+  const double resampling = 2 * (2.0 * 4 * 25 * 24);
+  EXPECT_DOUBLE_EQ(operations_of_products, 6 * plan.image_flops_as_run + resampling);
+  EXPECT_LT(plan.image_flops_as_run, plan.image_flops);
+}
+
+TEST(Plan, GivesThePublishedModelsTheirCost) {
+  struct Model {
+    const char* name;
+    int ranks;
+    double gflop;
+  };
+  // With mask ratios .15, .3, .3, .7, .5, .7.
+  for (const Model& model :
+       {Model{"s16", 64, 80.9}, Model{"s16_no_sinkhorn", 64, 80.9}, Model{"b16", 64, 299.2}, Model{"b8", 64, 1233},
+        Model{"b4", 64, 4783}, Model{"l16", 64, 981.8}, Model{"l7", 64, 4476}, Model{"l7", 128, 4476}}) {
+    SCOPED_TRACE(model.name);
+    const Config config = load_config(std::string(MSN_SOURCE_DIR) + "/configs/vit_" + model.name + ".toml");
+    const RunPlan plan = plan_run(config, model.ranks, kImageNet);
+    EXPECT_NEAR(plan.image_flops * 1e-9 / model.gflop, 1, 0.005);
+    EXPECT_EQ(plan.local_batch * model.ranks, config.train.global_batch);
+    // The class token of the last block alone saves 6.8 to 7.2 % with 12 blocks, 3.4 to 3.5 % with 24.
+    const double saved = 1 - plan.image_flops_as_run / plan.image_flops;
+    EXPECT_NEAR(saved, config.model.depth == 12 ? 0.070 : 0.0345, 0.0025);
+  }
+}
+
+TEST(Plan, KnowsTheScheduleOfThePublishedRun) {
+  const RunPlan plan = plan_run(Config{}, 16, kImageNet);
+  EXPECT_EQ(plan.steps_per_epoch, 1251u);
+  EXPECT_EQ(plan.steps, 1000800u);
+  EXPECT_EQ(plan.warmup_steps, 18765u);
+  EXPECT_DOUBLE_EQ(plan.warm.lr, 1e-3);
+  // The last values of tests/golden/schedules.h5.
+  EXPECT_NEAR(plan.end.lr, 9.9224e-5, 1e-9);
+  EXPECT_NEAR(plan.end.weight_decay, 0.365623, 1e-6);
+  EXPECT_NEAR(plan.end.ema_momentum, 0.9992, 1e-6);
+}
+
+TEST(Plan, NamesTheNearestBatchesThatFit) {
+  Config config;
+  const auto refusal = [&](int ranks) {
+    try {
+      plan_run(config, ranks, kImageNet);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ExitCode::config);
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  EXPECT_NE(refusal(144).find("1008 or 1152"), std::string::npos) << refusal(144);
+  EXPECT_NE(refusal(1500).find("set it to 1500,"), std::string::npos) << refusal(1500);
+  config.train.global_batch = 1152;
+  EXPECT_EQ(refusal(144), "");
+}
+
+TEST(Plan, WarnsOfPixelsThatNoPatchCovers) {
+  EXPECT_TRUE(dropped_pixels(Config{}).empty());
+  Config config;
+  config.model.patch_size = 7;
+  ASSERT_EQ(dropped_pixels(config).size(), 1u);
+  EXPECT_NE(dropped_pixels(config)[0].find("views.focal_size = 96"), std::string::npos);
+  EXPECT_NE(dropped_pixels(config)[0].find("last 5 pixels"), std::string::npos);
+  config.views.focal = 0;
+  EXPECT_TRUE(dropped_pixels(config).empty());
+}
+
+}  // namespace
+}  // namespace msn
