@@ -128,7 +128,8 @@ void Trunk::embed_backward(const at::Tensor& dtokens, const ViewGroup& group) co
   positions_gradient_.narrow(0, 1, shape_.grid * shape_.grid).add_(dpositions);
 }
 
-at::Tensor Trunk::forward(const ViewGroups& groups, Tape* tape) const {
+at::Tensor Trunk::forward(const ViewGroups& groups, Tape* tape, ClassToken where) const {
+  MSN_CHECK(tape == nullptr || where == ClassToken::after_norm);
   std::vector<at::Tensor> parts;
   for (const ViewGroup& group : groups) {
     MSN_CHECK(group.patches.dim() == 3 && group.patches.size(2) == shape_.patch_values());
@@ -142,6 +143,7 @@ at::Tensor Trunk::forward(const ViewGroups& groups, Tape* tape) const {
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
     x = block_forward(i, x, groups, tape == nullptr ? nullptr : &tape->blocks[i]);
   }
+  if (where == ClassToken::before_norm) return x;
   return layer_norm(x, norm_, tape == nullptr ? nullptr : &tape->norm);
 }
 

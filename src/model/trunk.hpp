@@ -46,16 +46,20 @@ struct Tape {
   LayerNormSaved norm;
 };
 
+/// Where a class token is taken: training uses it after the final layer norm, evaluation also before it.
+enum class ClassToken { before_norm, after_norm };
+
 /// Same code for the online and the target network. No collectives in here. Holds views of `parameters`, which must
 /// outlive it.
 class Trunk {
  public:
   Trunk(const Parameters& parameters, const VitShape& shape);
 
-  /// Class tokens after the final layer norm, [images of all groups, width], groups in order. All groups run as one
-  /// packed row matrix through the token-wise layers, attention once a group. Only the class token of the last block is
-  /// used, so that block's queries, projection and MLP are computed for it alone. `tape` null: nothing is kept.
-  at::Tensor forward(const ViewGroups& groups, Tape* tape) const;
+  /// Class tokens [images of all groups, width], groups in order. All groups run as one packed row matrix through the
+  /// token-wise layers, attention once a group. Only the class token of the last block is used, so that block's
+  /// queries, projection and MLP are computed for it alone. `tape` null: nothing is kept; else `where` must be
+  /// after_norm.
+  at::Tensor forward(const ViewGroups& groups, Tape* tape, ClassToken where = ClassToken::after_norm) const;
 
   /// Adds to the gradients, from the gradient [images of all groups, width] of what forward() returned.
   void backward(const at::Tensor& dcls, Tape& tape) const;

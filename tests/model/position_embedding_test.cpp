@@ -33,6 +33,7 @@ TEST(PositionResampling, MatchesTheOfficialInterpolation) {
     const at::Tensor want32 = at::from_blob(f32.data(), {1 + to * to, 8}, at::kFloat).narrow(0, 1, to * to);
     const at::Tensor got32 = at::mm(matrix.to(at::kFloat), table.to(at::kFloat));
     EXPECT_LT((got32 - want32).abs().max().item<double>(), 2e-5) << name;
+    EXPECT_LT((got32.to(at::kDouble) - want).abs().max().item<double>(), 1e-6) << name;
     ++grids;
   }
   EXPECT_EQ(grids, 5);

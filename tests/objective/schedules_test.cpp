@@ -26,11 +26,14 @@ TEST(Schedules, MatchTheOfficialOnes) {
   ASSERT_EQ(steps.size(), 2020u);
   for (std::size_t i = 0; i < steps.size(); ++i) {
     const ScheduleValues values = schedules.at(steps[i]);
-    EXPECT_NEAR(values.lr, lr[i], 1e-15) << steps[i];
-    EXPECT_NEAR(values.weight_decay, weight_decay[i], 1e-14) << steps[i];
-    EXPECT_NEAR(values.ema_momentum, momentum[i], 1e-15) << steps[i];
-    EXPECT_NEAR(values.sharpen, sharpen[i], 1e-15) << steps[i];
-    EXPECT_NEAR(with_ramp.at(steps[i]).sharpen, ramp[i], 1e-15) << steps[i];
+    const auto near = [&](double got, double want, const char* what) {
+      EXPECT_NEAR(got, want, 1e-12 * want) << what << " of step " << steps[i];
+    };
+    near(values.lr, lr[i], "lr");
+    near(values.weight_decay, weight_decay[i], "weight decay");
+    near(values.ema_momentum, momentum[i], "momentum");
+    near(values.sharpen, sharpen[i], "T");
+    near(with_ramp.at(steps[i]).sharpen, ramp[i], "T of the ramp");
   }
 }
 
