@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
 #include <sstream>
@@ -29,7 +30,7 @@ TEST(ShippedConfigs, AllParse) {
     EXPECT_NO_THROW(load_config(entry.path()));
     ++count;
   }
-  EXPECT_GE(count, 3);
+  EXPECT_GE(count, 9);
 }
 
 TEST(ShippedConfigs, VitS16IsTheDefault) {
@@ -37,6 +38,62 @@ TEST(ShippedConfigs, VitS16IsTheDefault) {
   EXPECT_EQ(config_digest(published), config_digest(Config{}));
   published.data.path.clear();
   EXPECT_EQ(published, Config{});
+}
+
+TEST(ShippedConfigs, WithoutSinkhornDiffersInTwoKeys) {
+  const auto differences = compare_configs(load_config(kSource / "configs/vit_s16.toml"),
+                                           load_config(kSource / "configs/vit_s16_no_sinkhorn.toml"));
+  ASSERT_EQ(differences.size(), 2u);
+  EXPECT_EQ(differences[0].key + "=" + differences[0].after, "loss.sinkhorn=0");
+  EXPECT_EQ(differences[1].key + "=" + differences[1].after, "loss.me_max=5.0");
+}
+
+// Every key of the method is written out, with a comment that names its source.
+TEST(ShippedConfigs, OfPublishedModelsGiveEveryValueASource) {
+  for (const auto& entry : fs::directory_iterator(kSource / "configs")) {
+    if (!entry.path().filename().string().starts_with("vit_")) continue;
+    SCOPED_TRACE(entry.path());
+    const std::string text = read_text(entry.path());
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) {
+      if (line.empty() || line[0] == '#' || line[0] == '[') continue;
+      const std::string source = line.substr(std::min(line.find('#'), line.size()));
+      bool named = false;
+      for (const char* word : {"paper", "official code", "shipped YAML", "maintainer in a public thread",
+                               "released weights", "not published, chosen because"}) {
+        named = named || source.find(word) != std::string::npos;
+      }
+      EXPECT_TRUE(named) << line;
+    }
+    for (const Key& key : all_keys()) {
+      // A named arch stands for the three sizes.
+      const bool size = key.name == "width" || key.name == "depth" || key.name == "heads";
+      if (key.effect != Effect::numbers || size) continue;
+      EXPECT_NE(text.find("\n" + std::string(key.name) + " = "), std::string::npos) << key.full_name();
+    }
+  }
+}
+
+TEST(ShippedConfigs, OfPublishedModelsHaveTheirMasksAndLengths) {
+  struct Expected {
+    const char* file;
+    double mask;
+    int patch, batch, epochs;
+  };
+  for (const Expected& e : {Expected{"vit_s16", 0.15, 16, 1024, 800},
+                            {"vit_b16", 0.3, 16, 1024, 600},
+                            {"vit_b8", 0.3, 8, 1024, 600},
+                            {"vit_b4", 0.7, 4, 1152, 300},
+                            {"vit_l16", 0.5, 16, 1024, 600},
+                            {"vit_l7", 0.7, 7, 1024, 200}}) {
+    SCOPED_TRACE(e.file);
+    const Config config = load_config(kSource / "configs" / (std::string(e.file) + ".toml"));
+    EXPECT_EQ(config.views.mask_ratio, e.mask);
+    EXPECT_EQ(config.model.patch_size, e.patch);
+    EXPECT_EQ(config.train.global_batch, e.batch);
+    EXPECT_EQ(config.train.epochs, e.epochs);
+    EXPECT_EQ(config.train.global_batch % 64, 0);
+  }
 }
 
 TEST(ShippedConfigs, Cifar10SeesThreeHundredThousandImages) {
