@@ -22,10 +22,12 @@ double tape_values(const VitShape& shape, std::int64_t tokens) {
   const auto d = static_cast<double>(shape.width);
   const auto t = static_cast<double>(tokens);
   const auto heads = static_cast<double>(shape.heads);
-  // Two norms' inputs and outputs 4, queries, keys, values 3, scaled queries 1, the attention's output 1, MLP 8.
-  const double block = 17 * t * d + heads * t * t;
-  // Keys and values 2 and the first norm's input and output 2 of all tokens; of the class token all else.
-  const double last_block = 4 * t * d + 13 * d + heads * t;
+  // Two norms' inputs and outputs 4, queries, keys, values 3, scaled queries 1, the attention's output 1, MLP 8; two
+  // norms' means and deviations 4.
+  const double block = t * (17 * d + 4) + heads * t * t;
+  // Keys and values 2 and the first norm's input and output 2 of all tokens; of the class token all else, and what
+  // the final norm keeps.
+  const double last_block = t * (4 * d + 2) + 13 * d + 4 + heads * t;
   const double patches = (t - 1) * static_cast<double>(shape.patch_values());
   return static_cast<double>(shape.depth - 1) * block + last_block + patches;
 }

@@ -5,11 +5,14 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <initializer_list>
+#include <map>
 #include <string>
 #include <string_view>
 
 #include "base/error.hpp"
 #include "base/random.hpp"
+#include "model/cost.hpp"
 #include "support/mpi.hpp"
 #include "train/batch_tensors.hpp"
 #include "train/step.hpp"
@@ -56,6 +59,21 @@ Config tiny() {
   return config;
 }
 
+/// Six images' views of noise.
+StepInput noise_input(const Config& config) {
+  Batch batch;
+  for (int view = 0; view < 6; ++view) {
+    const int side = view < 3 ? 20 : 9;
+    batch.view_sizes.push_back(side);
+    auto& pixels = batch.views.emplace_back();
+    RandomStream stream(1, 0, 0, static_cast<std::uint32_t>(view), Purpose::generator);
+    for (int i = 0; i < 6 * 3 * side * side; ++i)
+      pixels.push_back(static_cast<float>(stream.normal()));
+  }
+  batch.samples = {0, 1, 2, 3, 4, 5};
+  return make_step_input(batch, config, at::kDouble);
+}
+
 TEST(Plan, CountsTheOperationsThatAStepRuns) {
   const Config config = tiny();
   const RunPlan plan = plan_run(config, 1, 600);
@@ -68,17 +86,7 @@ TEST(Plan, CountsTheOperationsThatAStepRuns) {
   TrainState state(vit_shape(config.model), config.model.prototypes, at::kDouble);
   state.initialise(1);
   EXPECT_EQ(state.online.count(), plan.trunk_parameters + plan.head_parameters + plan.prototype_parameters);
-  Batch batch;
-  for (int view = 0; view < 6; ++view) {
-    const int side = view < 3 ? 20 : 9;
-    batch.view_sizes.push_back(side);
-    auto& pixels = batch.views.emplace_back();
-    RandomStream stream(1, 0, 0, static_cast<std::uint32_t>(view), Purpose::generator);
-    for (int i = 0; i < 6 * 3 * side * side; ++i)
-      pixels.push_back(static_cast<float>(stream.normal()));
-  }
-  batch.samples = {0, 1, 2, 3, 4, 5};
-  const StepInput input = make_step_input(batch, config, at::kDouble);
+  const StepInput input = noise_input(config);
   Stepper stepper(state, config, communicator);
   operations_of_products = 0;
   const auto handle = at::addThreadLocalCallback(at::RecordFunctionCallback(count_product).needsInputs(true));
@@ -89,6 +97,33 @@ TEST(Plan, CountsTheOperationsThatAStepRuns) {
   const double resampling = 2 * (2.0 * 4 * 25 * 24);
   EXPECT_DOUBLE_EQ(operations_of_products, 6 * plan.image_flops_as_run + resampling);
   EXPECT_LT(plan.image_flops_as_run, plan.image_flops);
+}
+
+TEST(Plan, CountsWhatATapeKeeps) {
+  const Config config = tiny();
+  const VitShape shape = vit_shape(config.model);
+  TrainState state(shape, config.model.prototypes, at::kDouble);
+  state.initialise(1);
+  const StepInput input = noise_input(config);
+  Tape tape;
+  Trunk(state.online, shape).forward({input.random, input.focal}, &tape);
+
+  std::map<const void*, std::size_t> storages;
+  const auto add = [&](std::initializer_list<at::Tensor> tensors) {
+    for (const at::Tensor& tensor : tensors)
+      storages[tensor.storage().data()] = tensor.storage().nbytes();
+  };
+  for (const Tape::Block& block : tape.blocks) {
+    add({block.norm1.x, block.norm1.mean, block.norm1.rstd, block.norm2.x, block.norm2.mean, block.norm2.rstd,
+         block.normed1, block.mixed, block.normed2, block.hidden, block.activated});
+    for (const AttentionSaved& attention : block.attention)
+      add({attention.q, attention.k, attention.v, attention.probabilities});
+  }
+  add({tape.norm.x, tape.norm.mean, tape.norm.rstd, tape.groups[0].patches, tape.groups[1].patches});
+  double bytes = 0;
+  for (const auto& [data, size] : storages)
+    bytes += static_cast<double>(size);
+  EXPECT_DOUBLE_EQ(bytes, 8 * 6 * (2 * tape_values(shape, 18) + 3 * tape_values(shape, 5)));
 }
 
 TEST(Plan, GivesThePublishedModelsTheirCost) {
