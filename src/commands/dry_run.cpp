@@ -8,6 +8,7 @@
 
 #include "base/log.hpp"
 #include "data/dataset.hpp"
+#include "objective/prior.hpp"
 #include "train/plan.hpp"
 
 namespace msn {
@@ -102,6 +103,7 @@ void dry_run(const World& world, const Config& config, const DryRunOptions& opti
     const ImageCount count = count_images(config, options);
     plan = plan_run(config, options.ranks.value_or(world.size()), count.images);
     source = count.source;
+    log_prior(config.loss, config.model.prototypes);  // For its file: what training refuses is refused here.
   });
   if (world.rank() != 0) return;
   for (const std::string& warning : dropped_pixels(config))

@@ -15,8 +15,8 @@ struct DryRunOptions {
 };
 
 /// Prints, on rank 0, what a run with this configuration would be: parameters, tokens, operations, memory, steps and
-/// schedules. Reads no more than the data set's dataset.json, where there is one. Throws config_error if the batch does
-/// not fit the ranks or the data.
+/// schedules. Reads no more than the data set's dataset.json, where there is one, and the prior's file. Throws
+/// config_error if the batch does not fit the ranks or the data, or the prior not the prototypes.
 void dry_run(const World& world, const Config& config, const DryRunOptions& options, bool json);
 
 }  // namespace msn

@@ -34,6 +34,9 @@ refused "no run folder" 2 '[-][-]run is required'
 refused "too few images" 78 'larger than the data set' --dry-run --images 100
 refused "a mask of everything" 78 'mask_ratio' --dry-run --set views.mask_ratio=1
 refused "a mask that leaves nothing" 78 'keeps none' --dry-run --set views.mask_ratio=0.996
+echo "1 2 3" >weights.txt
+refused "a prior that is too short" 78 '3 weights for 1024 prototypes' --dry-run --set loss.prior=weights.txt
+refused "no such prior" 78 'loss.prior is' --dry-run --set loss.prior=absent.txt
 dry vit_s16 64 --set views.mask_ratio=0.99
 expect_lines 1 'random 2 '
 dry vit_s16 64 --set views.mask_ratio=0
