@@ -32,7 +32,7 @@ std::string place(const WeightSource& source, const StoredTensor& tensor) {
 }
 
 bool is_head(const std::string& name) {
-  return name.rfind("fc.", 0) == 0;
+  return name.starts_with("fc.");
 }
 
 /// The running statistics under their official names, with the buffers of one network.

@@ -24,13 +24,9 @@ static_assert(std::endian::native == std::endian::little, "safetensors files are
 
 namespace {
 
-bool starts_with(std::string_view text, std::string_view start) {
-  return text.substr(0, start.size()) == start;
-}
-
 /// Takes `prefix` off `name` if it is there.
 bool strip(std::string_view& name, std::string_view prefix) {
-  if (!starts_with(name, prefix)) return false;
+  if (!name.starts_with(prefix)) return false;
   name.remove_prefix(prefix.size());
   return true;
 }
@@ -49,7 +45,7 @@ at::ScalarType floating_type(const SafetensorsEntry& entry, const std::string& f
 bool is_hugging_face(std::string_view name) {
   strip(name, "vit.");
   for (const std::string_view start : {"embeddings.", "encoder.layer.", "layers.", "layernorm."}) {
-    if (starts_with(name, start)) return true;
+    if (name.starts_with(start)) return true;
   }
   return false;
 }
