@@ -23,6 +23,13 @@ namespace msn {
 
 namespace {
 
+/// What a worker makes views with, in the same memory sample after sample.
+struct Scratch {
+  explicit Scratch(const ViewsConfig& views) : maker(views) {}
+  TurnedImage image;
+  ViewMaker maker;
+};
+
 /// A batch that workers fill sample by sample.
 struct Slot {
   Batch batch;
@@ -40,6 +47,7 @@ class Loader::Impl {
        std::uint64_t first_step, int workers)
       : set_(set),
         views_(views),
+        normaliser_(views),
         seed_(seed),
         global_batch_(global_batch),
         rank_(rank),
@@ -85,8 +93,9 @@ class Loader::Impl {
     ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), 10);
     std::unique_lock lock(mutex_);
     try {
+      Scratch scratch(views_);
       while (work_.wait(lock, stop, [this] { return find_work() != nullptr; }) && !stop.stop_requested()) {
-        make_one(*find_work(), lock);
+        make_one(*find_work(), scratch, lock);
       }
     } catch (...) {
       fatal_ = std::current_exception();  // No memory for a batch. The lock is held here.
@@ -95,12 +104,12 @@ class Loader::Impl {
   }
 
   /// Makes the next sample of a batch, without the lock meanwhile.
-  void make_one(Slot& slot, std::unique_lock<std::mutex>& lock) {
+  void make_one(Slot& slot, Scratch& scratch, std::unique_lock<std::mutex>& lock) {
     const std::size_t index = slot.started++;
     lock.unlock();
     std::exception_ptr error;
     try {
-      make_sample(slot.batch, index);
+      make_sample(slot.batch, index, scratch);
     } catch (...) {
       error = std::current_exception();
     }
@@ -148,15 +157,16 @@ class Loader::Impl {
   }
 
   /// Reads and decodes one sample and writes all its views. Workers write disjoint parts of the batch.
-  void make_sample(Batch& batch, std::size_t index) const {
+  void make_sample(Batch& batch, std::size_t index, Scratch& scratch) const {
     const std::uint64_t sample = batch.samples[index];
     const Image image = decode_sample(sample);
+    scratch.image.assign(image);
     for (std::size_t v = 0; v < batch.views.size(); ++v) {
       const int size = batch.view_sizes[v];
       const ViewKey key{seed_, batch.epoch, sample, static_cast<std::uint32_t>(v)};
       const ViewParameters parameters = draw_view(views_, image.width, image.height, key);
-      const Planes view = make_view(image, parameters, size, views_);
-      normalise(view, views_, std::span(batch.views[v]).subspan(index * values_of(size), values_of(size)));
+      const Planes& view = scratch.maker.make(scratch.image, parameters, size);
+      normaliser_.write_planes(view, std::span(batch.views[v]).subspan(index * values_of(size), values_of(size)));
     }
   }
 
@@ -171,6 +181,7 @@ class Loader::Impl {
 
   const DataSet& set_;
   const ViewsConfig views_;
+  const Normaliser normaliser_;
   const std::uint64_t seed_;
   const int global_batch_;
   const int rank_;

@@ -14,7 +14,8 @@
 namespace msn {
 namespace {
 
-class ViewsGolden : public ::testing::Test {
+/// For each form of the kernels that this processor can run.
+class ViewsGolden : public ::testing::TestWithParam<const PixelKernels*> {
  protected:
   static void SetUpTestSuite() {
     file_ = new h5::File(test::golden("augment.h5"), h5::Mode::read);
@@ -32,6 +33,12 @@ class ViewsGolden : public ::testing::Test {
     return test::read_digests(*file_, "case/" + name);
   }
   static const Image& input(std::int32_t row) { return inputs_->at(static_cast<std::size_t>(row)); }
+  static const PixelKernels& kernels() { return *GetParam(); }
+  static TurnedImage turned(std::int32_t row) {
+    TurnedImage image;
+    image.assign(input(row), kernels());
+    return image;
+  }
 
   /// Runs an operation that works in place over its cases.
   static void check(const std::string& operation, const std::string& parameter,
@@ -54,35 +61,41 @@ class ViewsGolden : public ::testing::Test {
 h5::File* ViewsGolden::file_ = nullptr;
 std::vector<Image>* ViewsGolden::inputs_ = nullptr;
 
-TEST_F(ViewsGolden, Flip) {
-  check("flip", "", [](Planes& image, double) { flip_horizontally(image); });
+TEST_P(ViewsGolden, Flip) {
+  check("flip", "", [](Planes& image, double) {
+    TurnedImage turned;
+    turned.assign(to_image(image), kernels());
+    const ResizeTo same{image.width(), image.height(), Interpolation::bilinear, ResizeOrder::pillow12, true};
+    Resizer(kernels()).resized_crop(turned, {0, 0, image.height(), image.width()}, same, image);
+  });
 }
 
-TEST_F(ViewsGolden, Grayscale) {
-  check("grayscale", "", [](Planes& image, double) { to_grayscale(image); });
+TEST_P(ViewsGolden, Grayscale) {
+  check("grayscale", "", [](Planes& image, double) { to_grayscale(image, kernels()); });
 }
 
-TEST_F(ViewsGolden, Brightness) {
-  check("brightness", "factor", adjust_brightness);
+TEST_P(ViewsGolden, Brightness) {
+  check("brightness", "factor", [](Planes& image, double factor) { adjust_brightness(image, factor, kernels()); });
 }
 
-TEST_F(ViewsGolden, Contrast) {
-  check("contrast", "factor", adjust_contrast);
+TEST_P(ViewsGolden, Contrast) {
+  check("contrast", "factor", [](Planes& image, double factor) { adjust_contrast(image, factor, kernels()); });
 }
 
-TEST_F(ViewsGolden, Saturation) {
-  check("saturation", "factor", adjust_saturation);
+TEST_P(ViewsGolden, Saturation) {
+  check("saturation", "factor", [](Planes& image, double factor) { adjust_saturation(image, factor, kernels()); });
 }
 
-TEST_F(ViewsGolden, Hue) {
-  check("hue", "factor", adjust_hue);
+TEST_P(ViewsGolden, Hue) {
+  check("hue", "factor", [](Planes& image, double factor) { adjust_hue(image, factor, kernels()); });
 }
 
-TEST_F(ViewsGolden, Blur) {
-  check("blur", "radius", [](Planes& image, double radius) { gaussian_blur(image, static_cast<float>(radius)); });
+TEST_P(ViewsGolden, Blur) {
+  GaussianBlur blur(kernels());
+  check("blur", "radius", [&](Planes& image, double radius) { blur(image, static_cast<float>(radius)); });
 }
 
-TEST_F(ViewsGolden, ResizedCropInBothOrders) {
+TEST_P(ViewsGolden, ResizedCropInBothOrders) {
   const auto row = read<std::int32_t>("resized_crop/input");
   const auto box = read<std::int32_t>("resized_crop/box");
   const auto size = read<std::int32_t>("resized_crop/size");
@@ -93,14 +106,16 @@ TEST_F(ViewsGolden, ResizedCropInBothOrders) {
     const CropBox crop{box[4 * i], box[4 * i + 1], box[4 * i + 2], box[4 * i + 3]};
     const Interpolation how = filter[i] == 3 ? Interpolation::bicubic : Interpolation::bilinear;
     const auto run = [&](ResizeOrder order) {
-      return test::digest(resized_crop(input(row[i]), crop, size[i], size[i], how, order));
+      Planes out;
+      Resizer(kernels()).resized_crop(turned(row[i]), crop, {size[i], size[i], how, order, false}, out);
+      return test::digest(out);
     };
     EXPECT_EQ(run(ResizeOrder::pillow13), newer[i]) << "case " << i;
     EXPECT_EQ(run(ResizeOrder::pillow12), older[i]) << "case " << i;
   }
 }
 
-TEST_F(ViewsGolden, EvaluationViewInBothOrders) {
+TEST_P(ViewsGolden, EvaluationViewInBothOrders) {
   const auto row = read<std::int32_t>("eval/input");
   const auto newer = digests("eval/out_sha256");
   const auto older = digests("eval/out_sha256_horizontal_first");
@@ -140,7 +155,7 @@ std::vector<ViewParameters> read_chain(const h5::File& file) {
   return out;
 }
 
-TEST_F(ViewsGolden, WholeViewsInBothOrdersAndTheirStages) {
+TEST_P(ViewsGolden, WholeViewsInBothOrdersAndTheirStages) {
   const auto row = read<std::int32_t>("chain/input");
   const auto size = read<std::int32_t>("chain/size");
   const auto views = read_chain(*file_);
@@ -152,7 +167,9 @@ TEST_F(ViewsGolden, WholeViewsInBothOrdersAndTheirStages) {
     config.resize_order = orders[which];
     for (std::size_t i = 0; i < row.size(); ++i) {
       ViewParameters partial = views[i];
-      const auto run = [&] { return test::digest(make_view(input(row[i]), partial, size[i], config)); };
+      const TurnedImage image = turned(row[i]);
+      ViewMaker maker(config, kernels());
+      const auto run = [&] { return test::digest(maker.make(image, partial, size[i])); };
       EXPECT_EQ(run(), stage[5 * i + 4]) << "after the blur, case " << i;
       partial.blur = false;
       EXPECT_EQ(run(), stage[5 * i + 3]) << "after grayscale, case " << i;
@@ -166,7 +183,7 @@ TEST_F(ViewsGolden, WholeViewsInBothOrdersAndTheirStages) {
   }
 }
 
-TEST_F(ViewsGolden, Normalise) {
+TEST_P(ViewsGolden, Normalise) {
   const auto row = read<std::int32_t>("chain/input");
   const auto size = read<std::int32_t>("chain/size");
   const auto chain_row = read<std::int32_t>("normalize/chain_row");
@@ -175,8 +192,8 @@ TEST_F(ViewsGolden, Normalise) {
   config.resize_order = ResizeOrder::pillow13;
   for (std::size_t k = 0; k < chain_row.size(); ++k) {
     const auto i = static_cast<std::size_t>(chain_row[k]);
-    const Planes view = make_view(input(row[i]), views[i], size[i], config);
-    std::vector<float> out(view.values.size());
+    const Planes view = ViewMaker(config, kernels()).make(turned(row[i]), views[i], size[i]);
+    std::vector<float> out(3 * view.pixels());
     normalise(view, config, out);
     const auto expected = read<float>("normalize/out_" + std::to_string(k));
     ASSERT_EQ(out.size(), expected.size());
@@ -184,6 +201,16 @@ TEST_F(ViewsGolden, Normalise) {
       ASSERT_NEAR(out[j], expected[j], 1e-6) << "value " << j;
   }
 }
+
+/// Generic, and what the processor has beyond.
+std::vector<const PixelKernels*> all_kernels() {
+  std::vector<const PixelKernels*> out{&generic_pixel_kernels()};
+  if (avx2_pixel_kernels()) out.push_back(avx2_pixel_kernels());
+  return out;
+}
+
+INSTANTIATE_TEST_SUITE_P(Kernels, ViewsGolden, ::testing::ValuesIn(all_kernels()),
+                         [](const auto& info) { return std::string(info.param->name); });
 
 }  // namespace
 }  // namespace msn
