@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "commands/bench.hpp"
 #include "commands/eval.hpp"
 #include "commands/inspect.hpp"
 #include "commands/pack.hpp"
@@ -15,6 +16,7 @@ int main(int argc, char** argv) {
               msn::make_train_command,
               msn::make_eval_command,
               msn::make_inspect_command,
+              msn::make_bench_command,
           },
   };
   return msn::run_guarded(argc, argv, program);
