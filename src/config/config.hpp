@@ -17,7 +17,7 @@ enum class Precision { fp32, fp64 };  ///< fp64 serves trace_replay and tests.
 enum class Interpolation { bilinear, bicubic };
 /// Order of the two passes of a resize. Pillow up to 12 always goes horizontally first; Pillow 13 goes vertically first
 /// when both passes are needed, h_in > h_out and h_in - h_out > 2 (w_in - w_out).
-enum class ResizeOrder { pillow12, pillow13 };
+enum class ResizeOrder { horizontal, pillow13 };
 
 struct DataConfig {
   std::filesystem::path path;  ///< Folder of a packed data set; relative to the working directory.
@@ -38,7 +38,7 @@ struct ViewsConfig {
   double jitter = 0.5;  ///< Strength s of the colour jitter: 0.8s, 0.8s, 0.8s, 0.2s.
   double blur = 0.5;    ///< Probability of the Gaussian blur, radius U(0.1, 2.0) px.
   Interpolation interpolation = Interpolation::bilinear;
-  ResizeOrder resize_order = ResizeOrder::pillow12;
+  ResizeOrder resize_order = ResizeOrder::horizontal;
   std::array<double, 3> mean{0.485, 0.456, 0.406};
   std::array<double, 3> std{0.229, 0.224, 0.225};
 

@@ -20,7 +20,7 @@ using namespace std::string_view_literals;
 constexpr std::array kMaskPer{"batch"sv, "image"sv};
 constexpr std::array kPrecision{"fp32"sv, "fp64"sv};
 constexpr std::array kInterpolation{"bilinear"sv, "bicubic"sv};
-constexpr std::array kResizeOrder{"pillow12"sv, "pillow13"sv};
+constexpr std::array kResizeOrder{"horizontal"sv, "pillow13"sv};
 
 // The field of a key as two member pointers: `Section` of Config, `Field` of that section.
 template <auto Section, auto Field>

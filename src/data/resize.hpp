@@ -26,7 +26,7 @@ struct ResizeTo {
   int width = 0;
   int height = 0;
   Interpolation interpolation = Interpolation::bilinear;
-  ResizeOrder order = ResizeOrder::pillow12;
+  ResizeOrder order = ResizeOrder::horizontal;
   bool flip = false;  ///< Left and right are exchanged.
 };
 

@@ -80,7 +80,7 @@ struct Order {
   const char* suffix;
 };
 constexpr Order orders[] = {{ResizeOrder::pillow13, " (pillow13)", ""},
-                            {ResizeOrder::pillow12, " (pillow12)", "_horizontal_first"}};
+                            {ResizeOrder::horizontal, " (horizontal)", "_horizontal_first"}};
 
 CropBox box_of(const std::vector<std::int32_t>& boxes, std::size_t i) {
   return {boxes[4 * i], boxes[4 * i + 1], boxes[4 * i + 2], boxes[4 * i + 3]};
@@ -122,7 +122,7 @@ void replay_resizes(const h5::File& file, const PixelKernels& kernels, std::vect
       const Image& image = cases.input(i);
       Planes flipped;
       resizer.resized_crop(cases.turned(i), {0, 0, image.height, image.width},
-                           {image.width, image.height, Interpolation::bilinear, ResizeOrder::pillow12, true}, flipped);
+                           {image.width, image.height, Interpolation::bilinear, ResizeOrder::horizontal, true}, flipped);
       return flipped;
     }));
   }

@@ -25,7 +25,7 @@ struct Replay {
 Replay replay_decoding(const h5::File& file);
 
 /// Every operation in the file with this form of the kernels. What resizes is compared in both orders of the passes
-/// where the file has both: NAME (pillow13) and NAME (pillow12). For chains every stage is a case. The inputs must
+/// where the file has both: NAME (pillow13) and NAME (horizontal). For chains every stage is a case. The inputs must
 /// decode; throws data_error where one does not and has no stored pixels.
 std::vector<Replay> replay_operations(const h5::File& file, const PixelKernels& kernels);
 
