@@ -82,7 +82,12 @@ TEST(DecodePng, SixteenBitGrayIsClippedAndColourKeepsItsHighByte) {
 
 TEST(DecodePng, AlphaIsDropped) {
   EXPECT_EQ(decode(png({2, 1, 8, gray_alpha}, {0, 5, 0, 6, 255})).rgb, (Bytes{5, 5, 5, 6, 6, 6}));
+  EXPECT_EQ(decode(png({2, 1, 16, gray_alpha}, {0, 5, 200, 0, 0, 0, 9, 1, 1})).rgb, (Bytes{5, 5, 5, 0, 0, 0}));
   EXPECT_EQ(decode(png({1, 1, 8, rgb_alpha}, {0, 1, 2, 3, 0})).rgb, (Bytes{1, 2, 3}));
+  Bytes extra;
+  put_chunk(extra, "tRNS", {0, 9});
+  EXPECT_EQ(decode(png({2, 1, 8, gray}, {0, 9, 8}, extra)).rgb, (Bytes{9, 9, 9, 8, 8, 8}));
+  EXPECT_EQ(decode(png({2, 1, 16, gray}, {0, 0, 9, 1, 8}, extra)).rgb, (Bytes{9, 9, 9, 255, 255, 255}));
 }
 
 TEST(DecodePng, PalettesAreExpandedAndTheirTransparencyDropped) {
@@ -91,6 +96,8 @@ TEST(DecodePng, PalettesAreExpandedAndTheirTransparencyDropped) {
   put_chunk(extra, "tRNS", {0, 128});
   EXPECT_EQ(decode(png({3, 1, 8, palette}, {0, 0, 1, 0}, extra)).rgb, (Bytes{1, 2, 3, 40, 50, 60, 1, 2, 3}));
   EXPECT_EQ(decode(png({3, 1, 1, palette}, {0, 0b01000000}, extra)).rgb, (Bytes{1, 2, 3, 40, 50, 60, 1, 2, 3}));
+  // An index behind the end of the palette is black.
+  EXPECT_EQ(decode(png({2, 1, 8, palette}, {0, 0, 9}, extra)).rgb, (Bytes{1, 2, 3, 0, 0, 0}));
   EXPECT_EQ(probe(png({3, 1, 8, palette}, {0, 0, 1, 0}, extra)).components, 1);
 }
 
