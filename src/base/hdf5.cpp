@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/error.hpp"
+#include "base/hdf5_handle.hpp"
 
 namespace msn::h5 {
 
@@ -17,8 +18,6 @@ std::recursive_mutex& lock() {
 }
 
 namespace {
-
-using Lock = std::lock_guard<std::recursive_mutex>;
 
 /// The innermost message of HDF5's error stack, which otherwise prints itself to standard error.
 std::string stack_text() {
@@ -33,42 +32,46 @@ std::string stack_text() {
   return text.empty() ? "HDF5 failed" : text;
 }
 
-[[noreturn]] void fail(const std::string& what, const std::filesystem::path& file, const std::string& object,
-                       const std::string& remedy = {}) {
+Handle open_dataset(hid_t file, const std::filesystem::path& path, const std::string& name) {
+  const Handle object = open_object(file, path, name);
+  if (H5Iget_type(object.get()) != H5I_DATASET) throw data_error("not a dataset", path.string() + ":" + name);
+  H5Iinc_ref(object.get());
+  return {object.get(), H5Dclose};
+}
+
+Handle access_list(Mode mode) {
+  const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+  // The newest format would lock old h5py out; 1.8 knows contiguous datasets without time stamps.
+  H5Pset_libver_bounds(access, H5F_LIBVER_EARLIEST, H5F_LIBVER_V18);
+  H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
+  // Readers take no lock: many ranks open one file, and some parallel file systems know no locks.
+  if (mode == Mode::read) H5Pset_file_locking(access, 0, 1);
+  return {access, H5Pclose};
+}
+
+}  // namespace
+
+void fail(const std::string& what, const std::filesystem::path& file, const std::string& object,
+          const std::string& remedy) {
   const std::string detail = stack_text();
   throw data_error(what + " [" + detail + "]", file.string() + (object.empty() ? "" : ":" + object), remedy);
 }
 
-/// A handle of any kind with its closing function.
-class Handle {
- public:
-  Handle(hid_t id, herr_t (*close)(hid_t)) : id_(id), close_(close) {}
-  ~Handle() {
-    if (id_ >= 0) close_(id_);
-  }
-  Handle(const Handle&) = delete;
-  Handle& operator=(const Handle&) = delete;
-  hid_t get() const { return id_; }
-  bool ok() const { return id_ >= 0; }
-
- private:
-  hid_t id_;
-  herr_t (*close_)(hid_t);
-};
-
-Handle open_dataset(hid_t file, const std::filesystem::path& path, const std::string& name) {
-  const hid_t id = H5Dopen2(file, name.c_str(), H5P_DEFAULT);
-  if (id < 0) fail("no such dataset", path, name);
-  return {id, H5Dclose};
-}
-
 Handle open_object(hid_t file, const std::filesystem::path& path, const std::string& name) {
+  for (std::size_t slash = 0; slash != std::string::npos && name != "/";) {
+    slash = name.find('/', slash + 1);
+    const std::string part = name.substr(0, slash);
+    H5L_info_t link{};
+    if (H5Lget_info(file, part.c_str(), &link, H5P_DEFAULT) < 0) fail("no such object", path, name);
+    if (link.type != H5L_TYPE_HARD) {
+      throw data_error("refusing to follow a link out of its place", path.string() + ":" + part,
+                       "copy the object itself to where the link is");
+    }
+  }
   const hid_t id = H5Oopen(file, name.c_str(), H5P_DEFAULT);
   if (id < 0) fail("no such object", path, name);
   return {id, H5Oclose};
 }
-
-}  // namespace
 
 template <>
 hid_t native_type<float>() {
@@ -106,10 +109,8 @@ hid_t native_type<std::uint64_t>() {
 File::File(const std::filesystem::path& path, Mode mode) : path_(path) {
   const Lock guard(lock());
   H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
-  const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
-  // The newest format would lock old h5py out; 1.8 knows contiguous datasets without time stamps.
-  H5Pset_libver_bounds(access.get(), H5F_LIBVER_EARLIEST, H5F_LIBVER_V18);
-  H5Pset_fclose_degree(access.get(), H5F_CLOSE_STRONG);
+  H5PLset_loading_state(0);  // No file makes the process load code.
+  const Handle access = access_list(mode);
   if (mode == Mode::create) {
     const Handle creation(H5Pcreate(H5P_FILE_CREATE), H5Pclose);
     H5Pset_obj_track_times(creation.get(), false);
@@ -163,8 +164,7 @@ std::vector<std::string> File::list(const std::string& group) const {
     static_cast<std::vector<std::string>*>(out)->emplace_back(name);
     return 0;
   };
-  const Handle opened(H5Gopen2(id_, group.c_str(), H5P_DEFAULT), H5Gclose);
-  if (!opened.ok()) fail("no such group", path_, group);
+  const Handle opened = open_object(id_, path_, group);
   if (H5Literate(opened.get(), H5_INDEX_NAME, H5_ITER_INC, nullptr, visit, &names) < 0) {
     fail("cannot list the group", path_, group);
   }
@@ -178,21 +178,40 @@ DatasetFacts File::facts(const std::string& dataset) const {
   const Handle type(H5Dget_type(set.get()), H5Tclose);
   const Handle plan(H5Dget_create_plist(set.get()), H5Pclose);
   if (!space.ok() || !type.ok() || !plan.ok()) fail("cannot examine the dataset", path_, dataset);
+  const auto refuse = [&](const std::string& what) {
+    throw data_error(what, path_.string() + ":" + dataset, "the file is truncated or damaged");
+  };
   DatasetFacts facts;
   const int rank = H5Sget_simple_extent_ndims(space.get());
-  facts.shape.resize(static_cast<std::size_t>(std::max(rank, 0)));
-  std::vector<hsize_t> dims(facts.shape.size());
+  if (rank < 0) fail("cannot examine the dataset", path_, dataset);
+  std::vector<hsize_t> dims(static_cast<std::size_t>(rank));
   if (rank > 0) H5Sget_simple_extent_dims(space.get(), dims.data(), nullptr);
-  for (std::size_t i = 0; i < dims.size(); ++i) {
-    facts.shape[i] = dims[i];
-    facts.elements *= dims[i];
+  facts.shape.assign(dims.begin(), dims.end());
+  for (const std::uint64_t extent : facts.shape) {
+    if (__builtin_mul_overflow(facts.elements, extent, &facts.elements)) refuse("the dataset claims 2^64 elements");
   }
   facts.element_size = H5Tget_size(type.get());
-  facts.is_float = H5Tget_class(type.get()) == H5T_FLOAT;
+  const H5T_class_t kind = H5Tget_class(type.get());
+  facts.is_float = kind == H5T_FLOAT;
+  facts.is_integer = kind == H5T_INTEGER;
+  facts.is_text = kind == H5T_STRING && H5Tis_variable_str(type.get()) == 0;
   facts.is_contiguous = H5Pget_layout(plan.get()) == H5D_CONTIGUOUS && H5Pget_external_count(plan.get()) == 0;
-  if (facts.is_contiguous) {
-    const haddr_t offset = H5Dget_offset(set.get());
-    facts.file_offset = offset == HADDR_UNDEF ? 0 : offset;
+  if (!facts.is_contiguous || facts.elements == 0) return facts;
+  const haddr_t offset = H5Dget_offset(set.get());
+  const std::uint64_t file_size = std::filesystem::file_size(path_);
+  if (offset == HADDR_UNDEF || offset > file_size || facts.element_size == 0 ||
+      facts.elements > (file_size - offset) / facts.element_size) {
+    refuse("the dataset claims more data than the file holds");
+  }
+  facts.file_offset = offset;
+  return facts;
+}
+
+DatasetFacts File::readable(const std::string& dataset) const {
+  DatasetFacts facts = this->facts(dataset);
+  if (!facts.is_contiguous) {
+    throw data_error("refusing a dataset whose storage is not contiguous and in the file itself",
+                     path_.string() + ":" + dataset);
   }
   return facts;
 }
@@ -200,24 +219,13 @@ DatasetFacts File::facts(const std::string& dataset) const {
 template <class T>
 std::vector<T> File::read(const std::string& dataset) const {
   const Lock guard(lock());
+  const DatasetFacts facts = readable(dataset);
+  if (!facts.is_float && !facts.is_integer) {
+    throw data_error("not a dataset of numbers", path_.string() + ":" + dataset);
+  }
   const Handle set = open_dataset(id_, path_, dataset);
-  const Handle plan(H5Dget_create_plist(set.get()), H5Pclose);
-  const H5D_layout_t layout = H5Pget_layout(plan.get());
-  if (layout == H5D_VIRTUAL || H5Pget_external_count(plan.get()) > 0 || H5Pget_nfilters(plan.get()) > 0) {
-    throw data_error("refusing a dataset with external, virtual or filtered storage", path_.string() + ":" + dataset);
-  }
-  const Handle space(H5Dget_space(set.get()), H5Sclose);
-  const hssize_t points = H5Sget_simple_extent_npoints(space.get());
-  if (points < 0) fail("cannot examine the dataset", path_, dataset);
-  // A header may claim any size; the file must be able to hold it before memory is taken for it.
-  const Handle type(H5Dget_type(set.get()), H5Tclose);
-  const std::uintmax_t file_size = std::filesystem::file_size(path_);
-  if (static_cast<std::uintmax_t>(points) > file_size / std::max<std::size_t>(1, H5Tget_size(type.get()))) {
-    throw data_error("the dataset claims more data than the file holds", path_.string() + ":" + dataset,
-                     "the file is truncated or damaged");
-  }
-  std::vector<T> values(static_cast<std::size_t>(points));
-  if (points > 0 && H5Dread(set.get(), native_type<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) < 0) {
+  std::vector<T> values(facts.elements);
+  if (!values.empty() && H5Dread(set.get(), native_type<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) < 0) {
     fail("cannot read the dataset", path_, dataset);
   }
   return values;
@@ -225,32 +233,18 @@ std::vector<T> File::read(const std::string& dataset) const {
 
 std::vector<std::string> File::read_strings(const std::string& dataset) const {
   const Lock guard(lock());
+  const DatasetFacts facts = readable(dataset);
+  if (!facts.is_text) throw data_error("not a dataset of fixed-length text", path_.string() + ":" + dataset);
   const Handle set = open_dataset(id_, path_, dataset);
   const Handle type(H5Dget_type(set.get()), H5Tclose);
-  const Handle space(H5Dget_space(set.get()), H5Sclose);
-  const auto count = static_cast<std::size_t>(std::max<hssize_t>(0, H5Sget_simple_extent_npoints(space.get())));
-  if (H5Tget_class(type.get()) != H5T_STRING) fail("not a dataset of strings", path_, dataset);
-  std::vector<std::string> out;
-  out.reserve(count);
-  if (count == 0) return out;
-  if (H5Tis_variable_str(type.get()) > 0) {
-    std::vector<char*> raw(count, nullptr);
-    const Handle memory(H5Tcopy(type.get()), H5Tclose);
-    if (H5Dread(set.get(), memory.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, raw.data()) < 0) {
-      fail("cannot read the dataset", path_, dataset);
-    }
-    for (const char* text : raw)
-      out.emplace_back(text == nullptr ? "" : text);
-    H5Dvlen_reclaim(memory.get(), space.get(), H5P_DEFAULT, raw.data());
-    return out;
-  }
-  const std::size_t width = H5Tget_size(type.get());
-  std::vector<char> raw(count * width);
-  if (H5Dread(set.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, raw.data()) < 0) {
+  std::vector<char> raw(facts.elements * facts.element_size);
+  if (!raw.empty() && H5Dread(set.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, raw.data()) < 0) {
     fail("cannot read the dataset", path_, dataset);
   }
-  for (std::size_t i = 0; i < count; ++i)
-    out.emplace_back(raw.data() + i * width, strnlen(raw.data() + i * width, width));
+  std::vector<std::string> out;
+  out.reserve(facts.elements);
+  for (std::size_t at = 0; at < raw.size(); at += facts.element_size)
+    out.emplace_back(raw.data() + at, strnlen(raw.data() + at, facts.element_size));
   return out;
 }
 
@@ -300,84 +294,6 @@ void File::write_strings(const std::string& dataset, const std::vector<std::stri
   if (!values.empty() && H5Dwrite(set.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, raw.data()) < 0) {
     fail("cannot write the dataset", path_, dataset, "the disk may be full");
   }
-}
-
-bool File::has_attribute(const std::string& object, const std::string& name) const {
-  const Lock guard(lock());
-  const Handle owner = open_object(id_, path_, object);
-  return H5Aexists(owner.get(), name.c_str()) > 0;
-}
-
-namespace {
-
-template <class T>
-T read_attribute(hid_t file, const std::filesystem::path& path, const std::string& object, const std::string& name) {
-  const Lock guard(lock());
-  const Handle owner = open_object(file, path, object);
-  const Handle attribute(H5Aopen(owner.get(), name.c_str(), H5P_DEFAULT), H5Aclose);
-  if (!attribute.ok()) fail("no such attribute", path, object + "@" + name);
-  const Handle space(H5Aget_space(attribute.get()), H5Sclose);
-  if (H5Sget_simple_extent_npoints(space.get()) != 1) fail("not a single value", path, object + "@" + name);
-  T value{};
-  if (H5Aread(attribute.get(), native_type<T>(), &value) < 0)
-    fail("cannot read the attribute", path, object + "@" + name);
-  return value;
-}
-
-void write_attribute(hid_t file, const std::filesystem::path& path, const std::string& object, const std::string& name,
-                     hid_t type, const void* value) {
-  const Lock guard(lock());
-  const Handle owner = open_object(file, path, object);
-  const Handle space(H5Screate(H5S_SCALAR), H5Sclose);
-  if (H5Aexists(owner.get(), name.c_str()) > 0) H5Adelete(owner.get(), name.c_str());
-  const Handle attribute(H5Acreate2(owner.get(), name.c_str(), type, space.get(), H5P_DEFAULT, H5P_DEFAULT), H5Aclose);
-  if (!attribute.ok() || H5Awrite(attribute.get(), type, value) < 0) {
-    fail("cannot write the attribute", path, object + "@" + name, "the disk may be full");
-  }
-}
-
-}  // namespace
-
-std::int64_t File::int_attribute(const std::string& object, const std::string& name) const {
-  return read_attribute<std::int64_t>(id_, path_, object, name);
-}
-
-double File::real_attribute(const std::string& object, const std::string& name) const {
-  return read_attribute<double>(id_, path_, object, name);
-}
-
-std::string File::text_attribute(const std::string& object, const std::string& name) const {
-  const Lock guard(lock());
-  const Handle owner = open_object(id_, path_, object);
-  const Handle attribute(H5Aopen(owner.get(), name.c_str(), H5P_DEFAULT), H5Aclose);
-  if (!attribute.ok()) fail("no such attribute", path_, object + "@" + name);
-  const Handle type(H5Aget_type(attribute.get()), H5Tclose);
-  if (H5Tget_class(type.get()) != H5T_STRING) fail("not a text", path_, object + "@" + name);
-  if (H5Tis_variable_str(type.get()) > 0) {
-    char* raw = nullptr;
-    if (H5Aread(attribute.get(), type.get(), &raw) < 0) fail("cannot read the attribute", path_, object + "@" + name);
-    std::string text = raw == nullptr ? "" : raw;
-    H5free_memory(raw);
-    return text;
-  }
-  std::string text(H5Tget_size(type.get()), '\0');
-  if (H5Aread(attribute.get(), type.get(), text.data()) < 0) {
-    fail("cannot read the attribute", path_, object + "@" + name);
-  }
-  text.resize(strnlen(text.data(), text.size()));
-  return text;
-}
-
-void File::set_int_attribute(const std::string& object, const std::string& name, std::int64_t value) {
-  write_attribute(id_, path_, object, name, H5T_NATIVE_INT64, &value);
-}
-
-void File::set_text_attribute(const std::string& object, const std::string& name, const std::string& value) {
-  const Lock guard(lock());
-  const Handle type(H5Tcopy(H5T_C_S1), H5Tclose);
-  H5Tset_size(type.get(), std::max<std::size_t>(1, value.size()));
-  H5Tset_cset(type.get(), H5T_CSET_UTF8);
-  write_attribute(id_, path_, object, name, type.get(), value.empty() ? "" : value.data());
 }
 
 std::string library_version() {

@@ -30,11 +30,16 @@ struct DatasetFacts {
   std::uint64_t elements = 1;
   std::uint64_t element_size = 0;  ///< Bytes of one element in the file.
   bool is_float = false;
-  bool is_contiguous = false;
-  std::uint64_t file_offset = 0;  ///< First byte in the file; valid only if is_contiguous and not empty.
+  bool is_integer = false;
+  bool is_text = false;           ///< Of fixed length.
+  bool is_contiguous = false;     ///< In one run and in the file itself: no chunks, filters, external or virtual data.
+  std::uint64_t file_offset = 0;  ///< First byte; if is_contiguous, all elements lie in the file from here.
 };
 
-/// An open file. Not copyable; closes itself. Every function throws data_error naming file and object.
+/// An open file. Not copyable; closes itself. Every function throws data_error naming file and object. Links out of
+/// their place are not followed, sizes are compared with the file before memory is taken, and no filter is ever loaded;
+/// but the library itself trusts a file's structure: files from elsewhere are for plain_hdf5.hpp. Readers take no lock
+/// on the file.
 class File {
  public:
   File(const std::filesystem::path& path, Mode mode);
@@ -51,10 +56,10 @@ class File {
   std::vector<std::string> list(const std::string& group) const;
   DatasetFacts facts(const std::string& dataset) const;
 
-  /// The whole dataset, converted to T by HDF5. External and virtual storage and unknown filters are refused.
+  /// The whole dataset of numbers, converted to T by HDF5. Storage other than contiguous is refused.
   template <class T>
   std::vector<T> read(const std::string& dataset) const;
-  /// A one-dimensional dataset of fixed or variable length strings.
+  /// The whole dataset of fixed-length strings, without the zeros at their ends.
   std::vector<std::string> read_strings(const std::string& dataset) const;
 
   /// Makes a contiguous dataset with its space allocated at once and no time stamps; parents are made as needed.
@@ -74,6 +79,9 @@ class File {
   void flush();
 
  private:
+  /// The facts of a dataset that is contiguous; throws for any other.
+  DatasetFacts readable(const std::string& dataset) const;
+
   hid_t id_ = H5I_INVALID_HID;
   std::filesystem::path path_;
 };

@@ -53,16 +53,32 @@ ImageFacts probe(std::span<const std::byte> bytes) {
   throw not_an_image(bytes);
 }
 
-Image decode(std::span<const std::byte> bytes) {
+struct Decoder::Codecs {
+  JpegDecoder jpeg;
+  PngDecoder png;
+};
+
+Decoder::Decoder() : codecs_(std::make_unique<Codecs>()) {}
+Decoder::~Decoder() = default;
+Decoder::Decoder(Decoder&&) noexcept = default;
+Decoder& Decoder::operator=(Decoder&&) noexcept = default;
+
+void Decoder::decode(std::span<const std::byte> bytes, Image& into) {
   switch (image_format(bytes)) {
     case ImageFormat::jpeg:
-      return decode_jpeg(bytes);
+      return codecs_->jpeg.decode(bytes, into);
     case ImageFormat::png:
-      return decode_png(bytes);
+      return codecs_->png.decode(bytes, into);
     case ImageFormat::unknown:
       break;
   }
   throw not_an_image(bytes);
+}
+
+Image decode(std::span<const std::byte> bytes) {
+  Image image;
+  Decoder().decode(bytes, image);
+  return image;
 }
 
 }  // namespace msn

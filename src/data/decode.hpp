@@ -4,11 +4,13 @@
 // Grey is copied to three channels, CMYK and YCCK are converted by Pillow's rule, palettes are expanded, alpha is
 // dropped, 16-bit grey is clipped at 255 (16-bit colour keeps its high byte), the EXIF orientation is not applied. A
 // stream that ends early is an error, a lone missing end marker too; other damage that libjpeg only warns of is
-// accepted.
+// accepted. In one thing this is stricter than Pillow: a PNG whose pixels are whole must also have its checksums and
+// its end chunk.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 
 #include "data/image.hpp"
@@ -36,7 +38,25 @@ struct ImageFacts {
 /// Reads the header only. Throws data_error with the reason (the caller adds where the bytes came from).
 ImageFacts probe(std::span<const std::byte> bytes);
 
-/// Throws data_error with the reason: no image, damaged, truncated, too large.
+/// Decodes image after image; the codec and the pixels of `into` are used again, so that a thread that keeps both takes
+/// no memory of its own for the next image. One a thread. An image is decoded the same whatever came before it.
+class Decoder {
+ public:
+  Decoder();
+  ~Decoder();
+  Decoder(Decoder&&) noexcept;
+  Decoder& operator=(Decoder&&) noexcept;
+
+  /// Throws data_error with the reason: no image, damaged, truncated, too large. `into` holds anything then, the
+  /// decoder is ready for the next image.
+  void decode(std::span<const std::byte> bytes, Image& into);
+
+ private:
+  struct Codecs;
+  std::unique_ptr<Codecs> codecs_;
+};
+
+/// Decodes one image. Throws data_error as Decoder does.
 Image decode(std::span<const std::byte> bytes);
 
 }  // namespace msn

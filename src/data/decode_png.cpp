@@ -15,6 +15,8 @@ namespace msn {
 
 namespace {
 
+constexpr std::size_t max_deflate_ratio = 1032;  ///< 258 bytes are the most that two bits can stand for.
+
 /// libpng reports errors by a jump. The plain functions that call it take a State and hold nothing with a destructor.
 struct State {
   png_structp png = nullptr;
@@ -53,14 +55,16 @@ bool start(State& state) {
   return true;
 }
 
-/// Asks libpng for grey, RGB, or their forms with alpha, 8 bits; 16-bit grey stays as it is.
+/// Asks libpng for RGB of 8 bits. 16-bit grey stays as it is: libpng would scale it or take the high byte.
 bool choose_layout(State& state) {
   if (setjmp(state.escape) != 0) return false;
   const int colour = png_get_color_type(state.png, state.info);
   const int depth = png_get_bit_depth(state.png, state.info);
   if (colour == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(state.png);
-  if (colour == PNG_COLOR_TYPE_GRAY && depth < 8) png_set_expand_gray_1_2_4_to_8(state.png);
-  if (depth == 16 && colour != PNG_COLOR_TYPE_GRAY) png_set_strip_16(state.png);
+  if (depth != 16 || colour != PNG_COLOR_TYPE_GRAY) {
+    png_set_strip_16(state.png);
+    png_set_gray_to_rgb(state.png);
+  }
   png_set_strip_alpha(state.png);
   png_set_interlace_handling(state.png);
   png_read_update_info(state.png, state.info);
@@ -95,14 +99,11 @@ class Reader {
   State state_;
 };
 
-/// One pixel of `channels` samples of `sample_bytes` to RGB. A 16-bit sample is clipped, as Pillow does for grey.
-void to_rgb(const unsigned char* row, std::size_t width, std::size_t channels, std::size_t sample_bytes,
-            std::uint8_t* rgb) {
-  for (std::size_t x = 0; x < width; ++x) {
-    for (std::size_t c = 0; c < 3; ++c) {
-      const unsigned char* sample = row + (x * channels + (channels == 3 ? c : 0)) * sample_bytes;
-      rgb[3 * x + c] = sample_bytes == 2 && sample[0] != 0 ? 255 : sample[sample_bytes - 1];
-    }
+/// 16-bit grey samples, high byte first, to RGB: clipped at 255, as Pillow does.
+void grey16_to_rgb(std::span<const std::uint8_t> samples, std::uint8_t* rgb) {
+  for (std::size_t i = 0; i < samples.size() / 2; ++i) {
+    const std::uint8_t value = samples[2 * i] != 0 ? 255 : samples[2 * i + 1];
+    std::fill_n(rgb + 3 * i, 3, value);
   }
 }
 
@@ -115,28 +116,32 @@ ImageFacts probe_png(std::span<const std::byte> bytes) {
           static_cast<int>(png_get_image_height(state.png, state.info)), png_get_channels(state.png, state.info), 0};
 }
 
-Image decode_png(std::span<const std::byte> bytes) {
+void PngDecoder::decode(std::span<const std::byte> bytes, Image& into) {
   Reader reader(bytes);
   State& state = reader.state();
   const std::size_t width = png_get_image_width(state.png, state.info);
   const std::size_t height = png_get_image_height(state.png, state.info);
   check_image_size(width, height);
-  if (!choose_layout(state)) reader.fail();
-  const std::size_t row_bytes = png_get_rowbytes(state.png, state.info);
-  const std::size_t channels = png_get_channels(state.png, state.info);
-  const std::size_t sample_bytes = png_get_bit_depth(state.png, state.info) == 16 ? 2 : 1;
-  MSN_CHECK((channels == 1 || channels == 3) && row_bytes == width * channels * sample_bytes);
-
-  std::vector<unsigned char> raw(row_bytes * height);
-  std::vector<png_bytep> rows(height);
-  for (std::size_t y = 0; y < height; ++y)
-    rows[y] = raw.data() + y * row_bytes;
-  if (!read_rows(state, rows.data())) reader.fail();
-  Image image{static_cast<int>(width), static_cast<int>(height), std::vector<std::uint8_t>(3 * width * height)};
-  for (std::size_t y = 0; y < height; ++y) {
-    to_rgb(rows[y], width, channels, sample_bytes, image.rgb.data() + 3 * y * width);
+  const std::size_t raw_bytes = png_get_rowbytes(state.png, state.info) * height;
+  if (raw_bytes / max_deflate_ratio > bytes.size()) {
+    throw data_error("the PNG claims " + std::to_string(width) + " x " + std::to_string(height) +
+                     " pixels, which its " + std::to_string(bytes.size()) + " bytes cannot hold");
   }
-  return image;
+  if (!choose_layout(state)) reader.fail();
+  const bool deep = png_get_bit_depth(state.png, state.info) == 16;
+  const std::size_t row_bytes = width * (deep ? 2 : 3);
+  MSN_CHECK(png_get_rowbytes(state.png, state.info) == row_bytes);
+
+  into.width = static_cast<int>(width);
+  into.height = static_cast<int>(height);
+  into.rgb.resize(3 * width * height);
+  if (deep) deep_.resize(row_bytes * height);
+  std::uint8_t* const start = deep ? deep_.data() : into.rgb.data();
+  row_start_.resize(height);
+  for (std::size_t y = 0; y < height; ++y)
+    row_start_[y] = start + y * row_bytes;
+  if (!read_rows(state, row_start_.data())) reader.fail();
+  if (deep) grey16_to_rgb(deep_, into.rgb.data());
 }
 
 }  // namespace msn

@@ -58,10 +58,10 @@ class Worker {
   }
 
   void make_all(std::uint64_t sample, Output output) {
-    const Image image = decode(set_.read(sample));
-    image_.assign(image, kernels_);
+    decoder_.decode(set_.read(sample), decoded_);
+    image_.assign(decoded_, kernels_);
     for (std::size_t v = 0; v < visible_.size(); ++v) {
-      const Planes& view = maker_.make(image_, parameters(image, sample, v), size_of(v));
+      const Planes& view = maker_.make(image_, parameters(sample, v), size_of(v));
       if (output == Output::patch_rows)
         normaliser_.write_patch_rows(view, config_.model.patch_size, visible_[v], rows_[v]);
     }
@@ -70,13 +70,12 @@ class Worker {
   /// The stages one by one, each timed.
   void time_stages(std::uint64_t sample) {
     std::vector<std::byte> bytes;
-    Image image;
     time(read, [&] { bytes = set_.read(sample); });
-    time(decoding, [&] { image = decode(bytes); });
-    time(turn, [&] { image_.assign(image, kernels_); });
+    time(decoding, [&] { decoder_.decode(bytes, decoded_); });
+    time(turn, [&] { image_.assign(decoded_, kernels_); });
     for (std::size_t v = 0; v < visible_.size(); ++v) {
       ViewParameters view;
-      time(draw, [&] { view = parameters(image, sample, v); });
+      time(draw, [&] { view = parameters(sample, v); });
       const ResizeTo to{size_of(v), size_of(v), config_.views.interpolation, config_.views.resize_order, view.flip};
       time(resize, [&] { resizer_.resized_crop(image_, view.crop, to, planes_); });
       for (std::size_t i = 0; view.jitter && i < view.order.size(); ++i)
@@ -134,8 +133,8 @@ class Worker {
     }
   }
 
-  ViewParameters parameters(const Image& image, std::uint64_t sample, std::size_t view) const {
-    return draw_view(config_.views, image.width, image.height,
+  ViewParameters parameters(std::uint64_t sample, std::size_t view) const {
+    return draw_view(config_.views, decoded_.width, decoded_.height,
                      {config_.train.seed, 0, sample, static_cast<std::uint32_t>(view)});
   }
   int size_of(std::size_t view) const { return view_size(config_.views, static_cast<int>(view)); }
@@ -147,6 +146,8 @@ class Worker {
   const DataSet& set_;
   const Config& config_;
   const PixelKernels& kernels_;
+  Decoder decoder_;
+  Image decoded_;
   TurnedImage image_;
   ViewMaker maker_;
   Resizer resizer_;

@@ -26,6 +26,8 @@ namespace {
 /// What a worker makes views with, in the same memory sample after sample.
 struct Scratch {
   explicit Scratch(const ViewsConfig& views) : maker(views) {}
+  Decoder decoder;
+  Image decoded;
   TurnedImage image;
   ViewMaker maker;
 };
@@ -159,7 +161,8 @@ class Loader::Impl {
   /// Reads and decodes one sample and writes all its views. Workers write disjoint parts of the batch.
   void make_sample(Batch& batch, std::size_t index, Scratch& scratch) const {
     const std::uint64_t sample = batch.samples[index];
-    const Image image = decode_sample(sample);
+    const Image& image = scratch.decoded;
+    decode_sample(sample, scratch);
     scratch.image.assign(image);
     for (std::size_t v = 0; v < batch.views.size(); ++v) {
       const int size = batch.view_sizes[v];
@@ -170,9 +173,9 @@ class Loader::Impl {
     }
   }
 
-  Image decode_sample(std::uint64_t sample) const {
+  void decode_sample(std::uint64_t sample, Scratch& scratch) const {
     try {
-      return decode(set_.read(sample));
+      scratch.decoder.decode(set_.read(sample), scratch.decoded);
     } catch (const Error& error) {
       throw Error(error.code(), error.problem(), set_.describe(sample),
                   error.remedy().empty() ? "pack the data set again, or copy its shards again" : error.remedy());

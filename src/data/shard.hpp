@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/files.hpp"
+#include "base/plain_hdf5.hpp"
 
 namespace msn {
 
@@ -41,10 +42,11 @@ struct BadImage {
 void write_shard(const std::filesystem::path& file, const std::vector<ShardItem>& items,
                  const std::vector<BadImage>& left_out);
 
-/// A shard open for reading. Reads are thread-safe and do not pass through HDF5.
+/// A shard open for reading. Reads are thread-safe. Nothing here passes through the HDF5 library: a shard may come from
+/// anywhere, and the library is no match for a file made to do harm (base/plain_hdf5.hpp).
 class Shard {
  public:
-  /// Reads the index and checks it against the file: complete, sizes, offsets. Throws data_error.
+  /// Reads the index and checks it against the file: structure, complete, types, counts, offsets. Throws data_error.
   explicit Shard(const std::filesystem::path& file);
 
   std::size_t count() const { return label_.size(); }
@@ -58,13 +60,14 @@ class Shard {
   std::uint8_t flags(std::size_t index) const { return flags_[index]; }
   std::uint32_t checksum(std::size_t index) const { return checksum_[index]; }
 
-  /// Names of all images, read from the file anew: they are needed for messages and reports only.
+  /// Names of all images, read from the file anew: they are needed for messages and reports only. Throws data_error.
   std::vector<std::string> names() const;
-  /// Images that were left out when the shard was written.
+  /// Images that were left out when the shard was written. Throws data_error.
   std::vector<BadImage> left_out() const;
 
  private:
   FileHandle handle_;
+  h5::PlainFile index_;
   std::uint64_t start_ = 0;  ///< First byte of `bytes` in the file.
   std::vector<std::uint64_t> offset_;
   std::vector<std::uint32_t> checksum_;
