@@ -67,6 +67,7 @@ using C = Config;
 const Key kKeys[] = {
     {"data", "path", PathField{[](Config& c) -> std::filesystem::path& { return c.data.path; }}, Effect::none},
     {"data", "workers", whole<&C::data, &DataConfig::workers>(0, 1024), Effect::none},
+    {"data", "max_bad", real<&C::data, &DataConfig::max_bad>(0, 1), Effect::none},
 
     {"views", "random", whole<&C::views, &ViewsConfig::random>(1, 64)},
     {"views", "focal", whole<&C::views, &ViewsConfig::focal>(0, 64)},

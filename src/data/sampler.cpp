@@ -1,44 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "data/sampler.hpp"
 
-#include <bit>
 #include <string>
 
 #include "base/error.hpp"
-#include "base/random.hpp"
+#include "data/permutation.hpp"
 
 namespace msn {
 
-namespace {
-
-constexpr std::uint32_t rounds = 6;
-
-}  // namespace
-
 Sampler::Sampler(std::uint64_t samples, std::uint64_t seed) : samples_(samples), seed_(seed) {
   MSN_CHECK(samples > 0 && samples <= (std::uint64_t{1} << 32));
-  half_bits_ = (std::bit_width(samples - 1) + 1) / 2;
 }
 
 std::uint64_t Sampler::at(std::uint64_t epoch, std::uint64_t position) const {
-  MSN_CHECK(position < samples_ && (epoch >> 32) == 0);
-  const std::array<std::uint32_t, 2> key{static_cast<std::uint32_t>(seed_), static_cast<std::uint32_t>(seed_ >> 32)};
-  const std::uint64_t mask = (std::uint64_t{1} << half_bits_) - 1;
-  std::uint64_t value = position;
-  do {
-    std::uint64_t left = value >> half_bits_;
-    std::uint64_t right = value & mask;
-    for (std::uint32_t round = 0; round < rounds; ++round) {
-      const std::uint32_t tag = static_cast<std::uint32_t>(Purpose::shuffle) << 24 | round;
-      const auto mixed =
-          philox4x32({static_cast<std::uint32_t>(right), tag, 0, static_cast<std::uint32_t>(epoch)}, key);
-      const std::uint64_t next = (left ^ mixed[0]) & mask;
-      left = right;
-      right = next;
-    }
-    value = left << half_bits_ | right;
-  } while (value >= samples_);
-  return value;
+  return Permutation(samples_, {seed_, epoch, Purpose::shuffle}).at(position);
+}
+
+std::uint64_t Sampler::replacement(std::uint64_t epoch, std::uint64_t sample) const {
+  const Permutation order(samples_, {seed_, epoch, Purpose::replacement});
+  return order.at((order.place_of(sample) + 1) % samples_);
 }
 
 std::uint64_t steps_per_epoch(std::uint64_t samples, int global_batch) {

@@ -7,8 +7,7 @@
 
 namespace msn {
 
-/// A random order of the samples 0 .. n-1 for each (seed, epoch): a keyed permutation by a Feistel network over Philox
-/// (Luby and Rackoff, SIAM J. Comput. 17, 1988), walking its cycle until the value is below n.
+/// A random order of the samples 0 .. n-1 for each (seed, epoch).
 class Sampler {
  public:
   /// 0 < n <= 2^32.
@@ -16,12 +15,14 @@ class Sampler {
 
   /// The sample at `position` of `epoch`; position < n.
   std::uint64_t at(std::uint64_t epoch, std::uint64_t position) const;
+  /// The sample that takes the place of `sample` in `epoch` if that one cannot be read: the next in a second random
+  /// order of the epoch, which is a ring. Applied again and again it comes to every sample once.
+  std::uint64_t replacement(std::uint64_t epoch, std::uint64_t sample) const;
   std::uint64_t samples() const { return samples_; }
 
  private:
   std::uint64_t samples_;
   std::uint64_t seed_;
-  int half_bits_;  ///< The network permutes 2^(2 half_bits) values, at least n.
 };
 
 /// Whole global batches in an epoch; what is left over is dropped (each epoch drops other samples).

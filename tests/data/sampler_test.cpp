@@ -63,6 +63,33 @@ TEST(Sampler, SpreadsASampleOverAllPositions) {
     EXPECT_NEAR(count, epochs / 10.0, 5 * std::sqrt(epochs / 10.0));
 }
 
+TEST(Sampler, GivesTheNumbersThatRunsBeganWith) {
+  struct Known {
+    std::uint64_t samples, epoch, position, sample;
+  };
+  for (const Known& known : {Known{5, 0, 0, 4}, Known{5, 7, 3, 3}, Known{1000, 0, 4, 700}, Known{1281167, 0, 0, 723208},
+                             Known{1281167, 7, 3, 773007}, Known{std::uint64_t{1} << 32, 0, 4, 3690354050}}) {
+    EXPECT_EQ(Sampler(known.samples, 0x123456789abc).at(known.epoch, known.position), known.sample);
+  }
+}
+
+TEST(Sampler, ReplacesASampleByEachOtherBeforeItself) {
+  const Sampler sampler(57, 9);
+  for (const std::uint64_t epoch : {0u, 1u}) {
+    std::vector<std::uint64_t> chain{13};
+    while (chain.size() < 57)
+      chain.push_back(sampler.replacement(epoch, chain.back()));
+    EXPECT_EQ(sampler.replacement(epoch, chain.back()), 13u);
+    std::sort(chain.begin(), chain.end());
+    EXPECT_EQ(std::unique(chain.begin(), chain.end()), chain.end());
+  }
+  int same = 0;
+  for (std::uint64_t sample = 0; sample < 57; ++sample)
+    same += sampler.replacement(0, sample) == sampler.replacement(1, sample);
+  EXPECT_LT(same, 6);
+  EXPECT_EQ(Sampler(1, 9).replacement(0, 0), 0u);
+}
+
 TEST(StepShare, MakesTheSameGlobalBatchForAnyNumberOfRanks) {
   const Sampler sampler(103, 5);
   for (std::uint64_t step = 0; step < 20; ++step) {
