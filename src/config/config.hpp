@@ -19,10 +19,17 @@ enum class Interpolation { bilinear, bicubic };
 /// when both passes are needed, h_in > h_out and h_in - h_out > 2 (w_in - w_out).
 enum class ResizeOrder { pillow12, pillow13 };
 
+/// Order of an epoch's samples: all shuffled together, or blocks of neighbours shuffled, and within windows of several
+/// blocks all samples.
+enum class DataOrder { shuffled, blockwise };
+
 struct DataConfig {
   std::filesystem::path path;  ///< Folder of a packed data set; relative to the working directory.
   int workers = 0;             ///< Loader threads a rank; 0: chosen from the cores this rank may use.
-  double max_bad = 0.001;      ///< Share of an epoch's images that may be bad and replaced before the run ends.
+  DataOrder order = DataOrder::shuffled;
+  int block = 256;         ///< Consecutive samples that stay together; blockwise only.
+  int window = 64;         ///< Blocks whose samples are shuffled together; blockwise only.
+  double max_bad = 0.001;  ///< Share of an epoch's images that may be bad and replaced before the run ends.
 
   bool operator==(const DataConfig&) const = default;
 };

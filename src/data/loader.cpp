@@ -20,7 +20,6 @@
 #include "base/error.hpp"
 #include "data/decode.hpp"
 #include "data/read_plan.hpp"
-#include "data/sampler.hpp"
 #include "data/views.hpp"
 #include "data/workers.hpp"
 
@@ -92,7 +91,7 @@ class Loader::Impl {
       : store_(store),
         views_(views),
         options_(options),
-        sampler_(store.count(), options.seed),
+        sampler_(store.count(), options.seed, options.order),
         next_step_(options.first_step) {
     share_of(options.first_step);  // Throws where the numbers do not fit.
     const int count = options.workers > 0 ? options.workers : allowed_cores();

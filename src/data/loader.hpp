@@ -9,6 +9,7 @@
 #include "config/config.hpp"
 #include "data/batch.hpp"
 #include "data/sample_store.hpp"
+#include "data/sampler.hpp"
 
 namespace msn {
 
@@ -19,6 +20,7 @@ struct LoaderOptions {
   int rank = 0;
   int world_size = 1;
   std::uint64_t first_step = 0;
+  SampleOrder order = {};
   int workers = 0;  ///< Threads of low priority; 0: as many as cores that this process may use.
 };
 

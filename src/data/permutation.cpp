@@ -15,13 +15,13 @@ constexpr std::uint32_t rounds = 6;
 
 Permutation::Permutation(std::uint64_t n, const PermutationKey& key)
     : n_(n), half_bits_((std::bit_width(n - 1) + 1) / 2), mask_((std::uint64_t{1} << half_bits_) - 1), key_(key) {
-  MSN_CHECK(n > 0 && n <= (std::uint64_t{1} << 32) && (key.epoch >> 32) == 0);
+  MSN_CHECK(n > 0 && n <= (std::uint64_t{1} << 32) && (key.epoch >> 32) == 0 && (key.set >> 16) == 0);
 }
 
 std::uint64_t Permutation::mixed(std::uint32_t round, std::uint64_t half) const {
-  const std::uint32_t tag = static_cast<std::uint32_t>(key_.purpose) << 24 | round;
+  const std::uint32_t tag = static_cast<std::uint32_t>(key_.purpose) << 24 | key_.set << 8 | round;
   const auto block =
-      philox4x32({static_cast<std::uint32_t>(half), tag, key_.stream, static_cast<std::uint32_t>(key_.epoch)},
+      philox4x32({static_cast<std::uint32_t>(half), tag, key_.part, static_cast<std::uint32_t>(key_.epoch)},
                  {static_cast<std::uint32_t>(key_.seed), static_cast<std::uint32_t>(key_.seed >> 32)});
   return block[0] & mask_;
 }

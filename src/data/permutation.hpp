@@ -14,7 +14,8 @@ struct PermutationKey {
   std::uint64_t seed = 0;
   std::uint64_t epoch = 0;  ///< Below 2^32.
   Purpose purpose = Purpose::shuffle;
-  std::uint32_t stream = 0;  ///< Apart from others of the same purpose, for instance the number of a set.
+  std::uint32_t set = 0;   ///< Number of the data set, below 2^16.
+  std::uint32_t part = 0;  ///< Of what is shuffled part by part.
 };
 
 /// A permutation of 0 .. n-1: a Feistel network over Philox (Luby and Rackoff, SIAM J. Comput. 17, 1988) that walks its

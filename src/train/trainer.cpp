@@ -134,9 +134,9 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
   const Schedules schedules(config.optim, config.loss, config.train, static_cast<std::int64_t>(per_epoch));
   std::optional<Stepper> stepper;
   world.agree([&] { stepper.emplace(state, config, communicator); });
-  Loader loader(
-      *set, config.views,
-      {config.train.seed, config.train.global_batch, world.rank(), world.size(), state.step, config.data.workers});
+  Loader loader(*set, config.views,
+                {config.train.seed, config.train.global_batch, world.rank(), world.size(), state.step,
+                 sample_order(config.data), config.data.workers});
   BadSamples bad(world, config.data.max_bad, per_epoch * static_cast<std::uint64_t>(config.train.global_batch));
   std::unique_ptr<MetricsFile> metrics_file;
   if (world.rank() == 0) metrics_file = std::make_unique<MetricsFile>(options.run / "metrics.jsonl", state.step);

@@ -36,7 +36,8 @@ TEST(Permutation, EveryPartOfTheKeyCounts) {
   const PermutationKey base{1, 2, Purpose::shuffle, 0};
   for (const PermutationKey& other :
        {PermutationKey{2, 2, Purpose::shuffle, 0}, PermutationKey{1, 3}, PermutationKey{1, 2, Purpose::replacement},
-        PermutationKey{1, 2, Purpose::shuffle, 1}, PermutationKey{1 + (std::uint64_t{1} << 32), 2}}) {
+        PermutationKey{1, 2, Purpose::shuffle, 1}, PermutationKey{1, 2, Purpose::shuffle, 0, 1},
+        PermutationKey{1 + (std::uint64_t{1} << 32), 2}}) {
     int same = 0;
     for (std::uint64_t place = 0; place < 1000; ++place)
       same += Permutation(1000, base).at(place) == Permutation(1000, other).at(place);
