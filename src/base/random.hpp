@@ -26,6 +26,9 @@ enum class Purpose : std::uint8_t {
   init = 8,
   generator = 9,
   drop_path = 10,
+  replacement = 12,
+  shuffle_blocks = 13,
+  shuffle_window = 14,
 };
 
 /// A stream of random numbers keyed by (seed, epoch, sample, view, purpose).

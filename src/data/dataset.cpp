@@ -17,6 +17,7 @@ namespace {
 constexpr int format_version = 1;
 constexpr std::size_t manifest_limit = std::size_t{1} << 26;
 constexpr char file_name[] = "dataset.json";
+constexpr char copy_again[] = "copy it again or pack the images again";
 
 bool is_plain_name(const std::string& name) {
   return !name.empty() && name.front() != '.' && name.find('/') == std::string::npos &&
@@ -89,31 +90,42 @@ void write_dataset_manifest(const fs::path& folder, const DataSetManifest& manif
   write_durably(folder / file_name, document.dump(1) + "\n");
 }
 
+void check_shard_file(const fs::path& folder, const ShardEntry& entry) {
+  const fs::path file = folder / entry.file;
+  std::error_code failed;
+  const bool regular = fs::is_regular_file(fs::symlink_status(file, failed));
+  const std::uint64_t size = regular ? fs::file_size(file, failed) : 0;
+  if (!regular || failed) {
+    throw data_error("the shard is missing, or no regular file", file.string(), copy_again);
+  }
+  if (size != entry.size) {
+    throw data_error("the shard has " + std::to_string(size) + " bytes, not " + std::to_string(entry.size),
+                     file.string(), copy_again);
+  }
+}
+
+Shard open_shard(const fs::path& folder, const ShardEntry& entry, std::size_t classes) {
+  check_shard_file(folder, entry);
+  const fs::path file = folder / entry.file;
+  Shard shard(file);
+  if (shard.count() != entry.count) {
+    throw data_error("the shard has " + std::to_string(shard.count()) + " images, not " + std::to_string(entry.count),
+                     file.string(), copy_again);
+  }
+  for (std::size_t i = 0; i < shard.count(); ++i) {
+    if (shard.label(i) < -1 || shard.label(i) >= static_cast<std::int32_t>(classes)) {
+      throw data_error("image " + std::to_string(i) + " has label " + std::to_string(shard.label(i)) + ", there are " +
+                           std::to_string(classes) + " classes",
+                       file.string(), "pack the images again");
+    }
+  }
+  return shard;
+}
+
 DataSet::DataSet(const fs::path& folder) : folder_(folder), manifest_(read_dataset_manifest(folder)) {
   std::uint64_t first = 0;
   for (const ShardEntry& entry : manifest_.shards) {
-    const fs::path file = folder / entry.file;
-    if (!fs::is_regular_file(fs::symlink_status(file))) {
-      throw data_error("the shard is missing, or no regular file", file.string(),
-                       "copy it again or pack the images again");
-    }
-    if (const std::uint64_t size = fs::file_size(file); size != entry.size) {
-      throw data_error("the shard has " + std::to_string(size) + " bytes, not " + std::to_string(entry.size),
-                       file.string(), "copy it again or pack the images again");
-    }
-    const Shard& shard = shards_.emplace_back(file);
-    if (shard.count() != entry.count) {
-      throw data_error("the shard has " + std::to_string(shard.count()) + " images, not " + std::to_string(entry.count),
-                       file.string(), "copy it again or pack the images again");
-    }
-    const auto classes = static_cast<std::int32_t>(manifest_.classes.size());
-    for (std::size_t i = 0; i < shard.count(); ++i) {
-      if (shard.label(i) < -1 || shard.label(i) >= classes) {
-        throw data_error("image " + std::to_string(i) + " has label " + std::to_string(shard.label(i)) +
-                             ", there are " + std::to_string(classes) + " classes",
-                         file.string(), "pack the images again");
-      }
-    }
+    shards_.push_back(open_shard(folder, entry, manifest_.classes.size()));
     first_.push_back(first);
     first += entry.count;
   }

@@ -35,6 +35,11 @@ struct DataSetManifest {
 DataSetManifest read_dataset_manifest(const std::filesystem::path& folder);
 void write_dataset_manifest(const std::filesystem::path& folder, const DataSetManifest& manifest);
 
+/// Throws data_error unless the shard is a regular file of the size that dataset.json says. Opens nothing.
+void check_shard_file(const std::filesystem::path& folder, const ShardEntry& entry);
+/// check_shard_file, then opens it and compares its count and its labels with dataset.json. Throws data_error.
+Shard open_shard(const std::filesystem::path& folder, const ShardEntry& entry, std::size_t classes);
+
 /// A data set open for reading; thread-safe. Samples are numbered from 0 through all shards in order.
 class DataSet {
  public:

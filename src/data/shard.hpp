@@ -53,6 +53,8 @@ class Shard {
   const std::filesystem::path& path() const { return handle_.path(); }
   /// The encoded bytes of one image; throws data_error if their checksum is wrong.
   std::vector<std::byte> read(std::size_t index) const;
+  /// Where the encoded bytes of one image begin in the file, for callers that read them themselves.
+  std::uint64_t position_of(std::size_t index) const { return start_ + offset_[index]; }
   std::size_t size_of(std::size_t index) const { return offset_[index + 1] - offset_[index]; }
   std::int32_t label(std::size_t index) const { return label_[index]; }
   int width(std::size_t index) const { return width_[index]; }
