@@ -2,7 +2,7 @@
 #pragma once
 
 #include <filesystem>
-#include <optional>
+#include <utility>
 
 #include "base/files.hpp"
 

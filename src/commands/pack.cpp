@@ -86,11 +86,11 @@ void print_summary(const PackReport& report, const std::filesystem::path& output
 
 void set_labels(PackOptions& options, const std::string& labels) {
   if (labels == "folders") {
-    options.sources.labels = Labels::folders;
+    options.labels = Labels::folders;
   } else if (labels == "none") {
-    options.sources.labels = Labels::none;
+    options.labels = Labels::none;
   } else {
-    options.sources.label_file = labels;  // Empty where the flag is not given.
+    options.label_file = labels;  // Empty where the flag is not given.
   }
 }
 
@@ -104,7 +104,7 @@ void run(World& world, Arguments& arguments) {
     options.transcode->max_side = arguments.max_side.value_or(0);
     options.transcode->quality = arguments.quality.value_or(options.transcode->quality);
   }
-  options.sources.workers = arguments.workers > 0 ? arguments.workers : cores_of_this_rank(world);
+  options.workers = arguments.workers > 0 ? arguments.workers : cores_of_this_rank(world);
 
   const auto start = std::chrono::steady_clock::now();
   Progress progress("packing", "images");
@@ -116,7 +116,11 @@ void run(World& world, Arguments& arguments) {
   progress.clear();
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   print_summary(report, options.output, seconds);
-  if (arguments.json) std::printf("%s\n", to_json(report, options.output, seconds).dump().c_str());
+  if (arguments.json) {
+    // A path need not be UTF-8.
+    const auto replace = nlohmann::json::error_handler_t::replace;
+    std::printf("%s\n", to_json(report, options.output, seconds).dump(-1, ' ', false, replace).c_str());
+  }
   std::fflush(stdout);
 }
 
@@ -125,7 +129,7 @@ void run(World& world, Arguments& arguments) {
 Command make_pack_command(CLI::App& parent) {
   const auto arguments = std::make_shared<Arguments>();
   CLI::App* app = parent.add_subcommand("pack", "Make a data set from folders, tars or lists of images");
-  app->add_option("--input", arguments->options.sources.inputs,
+  app->add_option("--input", arguments->options.inputs,
                   "Folder, .tar (also a tar of a tar a class), list of NAME[,LABEL] lines, or "
                   "synthetic:shapes?images=6000&size=32&seed=1; may be given again")
       ->required()

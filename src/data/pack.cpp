@@ -91,7 +91,7 @@ class Summary {
   /// Writes the list of duplicates and dataset.json.
   PackReport finish() {
     DataSetManifest& manifest = report_.manifest;
-    if (manifest.count == 0) throw data_error("not one of the images is good", options_.sources.inputs.front());
+    if (manifest.count == 0) throw data_error("not one of the images is good", options_.inputs.front());
     write_duplicates();
     manifest.name = set_name_of(options_.output);
     manifest.classes = plan_.sources.classes;
@@ -159,7 +159,7 @@ PackReport report_finished(const PackOptions& options, const PackPlan& plan, con
       report.transcoded += (shard.flags(i) & flag_transcoded) != 0;
     }
   }
-  if (report.manifest.duplicates > 0) {
+  if (fs::exists(options.output / duplicates_file)) {
     for (const ListLine& line : read_list(options.output / duplicates_file)) {
       if (report.duplicates.size() == shown_duplicates) break;
       report.duplicates.push_back({line.name, line.label.value_or("")});
@@ -200,7 +200,7 @@ void pack_rounds(const World& world, const PackPlan& plan, const PackOptions& op
   const auto size = static_cast<std::size_t>(world.size());
   const std::size_t shards = plan.shards.size();
   Counter counter(options, plan.sources.items.size());
-  ShardTools tools{plan, options, *reader, options.sources.workers, {}};
+  ShardTools tools{plan, options, *reader, options.workers, {}};
   if (root) tools.step = [&](bool bad) { counter.step(bad); };
   for (std::size_t first = 0; first < shards; first += size) {
     const std::size_t mine = first + static_cast<std::size_t>(world.rank());
@@ -255,6 +255,10 @@ PackReport pack(const World& world, const PackOptions& options) {
     if (world.rank() == 0) clean_folder(options.output, plan);
     throw;
   }
+}
+
+PackReport pack(const PackOptions& options) {
+  return pack(World::alone(), options);
 }
 
 }  // namespace msn

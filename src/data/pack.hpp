@@ -25,8 +25,8 @@ struct PackProgress {
   std::uint64_t bad = 0;
 };
 
-struct PackOptions {
-  SourceOptions sources;
+/// With the inputs, their labels and the number of threads a rank.
+struct PackOptions : SourceOptions {
   std::filesystem::path output;                        ///< The data set's folder; its last part is the set's name.
   std::optional<std::uint64_t> shards;                 ///< Number of shards; otherwise cut by shard_bytes.
   std::uint64_t shard_bytes = std::uint64_t{1} << 30;  ///< Bytes of image files a shard; a rank holds one in memory.
@@ -54,12 +54,14 @@ struct PackReport {
 };
 
 /// Reads and decodes every image once and writes shards and, last, dataset.json. The ranks take turns with the shards,
-/// with options.sources.workers threads each; the files do not depend on either. Run again after an interruption it
+/// with options.workers threads each; the files do not depend on either. Run again after an interruption it
 /// keeps the shards that are complete and unchanged.
 ///
 /// All ranks call; the report is rank 0's, elsewhere it is empty. Throws, on all ranks, AgreedError: data for a bad
 /// image (on_bad = fail), a missing or empty input, an output folder that holds something else or is being written by
 /// another job; usage for more shards than images.
 PackReport pack(const World& world, const PackOptions& options);
+/// The same in this process alone.
+PackReport pack(const PackOptions& options);
 
 }  // namespace msn

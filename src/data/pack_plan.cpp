@@ -63,7 +63,7 @@ std::string set_name_of(const fs::path& output) {
 
 PackPlan make_plan(const PackOptions& options) {
   PackPlan plan;
-  plan.sources = list_sources(options.sources);
+  plan.sources = list_sources(options);
   const std::vector<std::size_t> ends = cut(plan.sources.items, options);
   const std::string name = set_name_of(options.output);
   std::uint64_t begin = 0;

@@ -24,11 +24,11 @@ std::optional<std::vector<std::byte>> transcode(const Image& image, const Transc
   if (how.max_side == 0) return encode_jpeg(image, how.quality);
   const int long_side = std::max(image.width, image.height);
   if (long_side <= how.max_side) return std::nullopt;
-  const int width = scaled(image.width, long_side, how.max_side);
-  const int height = scaled(image.height, long_side, how.max_side);
-  return encode_jpeg(to_image(resized_crop(image, {0, 0, image.height, image.width}, width, height,
-                                           Interpolation::bicubic, ResizeOrder::pillow13)),
-                     how.quality);
+  ResizeTo to;
+  to.width = scaled(image.width, long_side, how.max_side);
+  to.height = scaled(image.height, long_side, how.max_side);
+  to.interpolation = Interpolation::bicubic;
+  return encode_jpeg(to_image(resized_crop(image, {0, 0, image.height, image.width}, to)), how.quality);
 }
 
 nlohmann::json to_json(const Transcode& how) {
