@@ -31,7 +31,7 @@ json describe_dataset(const std::filesystem::path& folder) {
   const DataSetManifest& manifest = set.manifest();
   std::vector<std::uint64_t> short_sides, long_sides, sizes;
   std::vector<std::uint64_t> members(manifest.classes.size());
-  std::uint64_t png = 0, gray = 0, cmyk = 0, oriented = 0, unlabelled = 0, bytes = 0;
+  std::uint64_t png = 0, gray = 0, cmyk = 0, oriented = 0, transcoded = 0, unlabelled = 0, bytes = 0;
   json left_out = json::array();
   for (const Shard& shard : set.shards()) {
     for (std::size_t i = 0; i < shard.count(); ++i) {
@@ -43,6 +43,7 @@ json describe_dataset(const std::filesystem::path& folder) {
       gray += (shard.flags(i) & flag_gray) != 0;
       cmyk += (shard.flags(i) & flag_cmyk) != 0;
       oriented += (shard.flags(i) & flag_oriented) != 0;
+      transcoded += (shard.flags(i) & flag_transcoded) != 0;
       if (shard.label(i) < 0) {
         ++unlabelled;
       } else {
@@ -71,6 +72,8 @@ json describe_dataset(const std::filesystem::path& folder) {
           {"gray", gray},
           {"cmyk", cmyk},
           {"exif_oriented", oriented},
+          {"transcoded", transcoded},
+          {"transcode", manifest.transcode ? to_json(*manifest.transcode) : json()},
           {"duplicates", manifest.duplicates},
           {"left_out", left_out},
           {"fingerprint", manifest.fingerprint}};
@@ -87,6 +90,11 @@ std::string dataset_text(const json& d) {
   text += "  file size    " + spread_text(d.at("image_bytes")) + " bytes\n";
   text += "  kinds        " + d.at("png").dump() + " PNG, " + d.at("gray").dump() + " grey, " + d.at("cmyk").dump() +
           " CMYK, " + d.at("exif_oriented").dump() + " with EXIF orientation (not applied)\n";
+  if (const json& how = d.at("transcode"); !how.is_null()) {
+    const bool scaled = how.at("max_side") != 0;
+    text += "  encoded anew " + d.at("transcoded").dump() + " as JPEG of quality " + how.at("quality").dump() +
+            (scaled ? ", those with a side of more than " + how.at("max_side").dump() + " px" : "") + "\n";
+  }
   text += "  duplicates   " + d.at("duplicates").dump() + "\n";
   text += "  left out     " + std::to_string(d.at("left_out").size()) + " bad files\n";
   for (const json& bad : d.at("left_out")) {

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "base/error.hpp"
+#include "base/utf8.hpp"
 #include "config/presets.hpp"
 #include "config/toml_text.hpp"
 

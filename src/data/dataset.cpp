@@ -37,6 +37,7 @@ DataSetManifest parse(const json& document, const std::string& where) {
   manifest.left_out = document.at("left_out").get<std::uint64_t>();
   manifest.duplicates = document.at("duplicates").get<std::uint64_t>();
   manifest.fingerprint = document.at("fingerprint").get<std::string>();
+  if (document.contains("transcode")) manifest.transcode = transcode_from_json(document.at("transcode"));
   std::uint64_t sum = 0;
   std::set<std::string> seen;
   for (const json& entry : document.at("shards")) {
@@ -79,14 +80,15 @@ void write_dataset_manifest(const fs::path& folder, const DataSetManifest& manif
   for (const ShardEntry& shard : manifest.shards) {
     shards.push_back({{"file", shard.file}, {"count", shard.count}, {"size", shard.size}, {"hash", shard.hash}});
   }
-  const json document = {{"format_version", format_version},
-                         {"name", manifest.name},
-                         {"count", manifest.count},
-                         {"classes", manifest.classes},
-                         {"left_out", manifest.left_out},
-                         {"duplicates", manifest.duplicates},
-                         {"fingerprint", manifest.fingerprint},
-                         {"shards", shards}};
+  json document = {{"format_version", format_version},
+                   {"name", manifest.name},
+                   {"count", manifest.count},
+                   {"classes", manifest.classes},
+                   {"left_out", manifest.left_out},
+                   {"duplicates", manifest.duplicates},
+                   {"fingerprint", manifest.fingerprint},
+                   {"shards", shards}};
+  if (manifest.transcode) document["transcode"] = to_json(*manifest.transcode);
   write_durably(folder / file_name, document.dump(1) + "\n");
 }
 

@@ -4,11 +4,13 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "data/shard.hpp"
+#include "data/transcode.hpp"
 
 namespace msn {
 
@@ -26,8 +28,9 @@ struct DataSetManifest {
   std::uint64_t count = 0;
   std::vector<std::string> classes;  ///< Empty: no labels.
   std::vector<ShardEntry> shards;
-  std::uint64_t left_out = 0;    ///< Bad image files that were skipped.
-  std::uint64_t duplicates = 0;  ///< Images whose bytes are equal to an earlier image's.
+  std::uint64_t left_out = 0;          ///< Bad image files that were skipped.
+  std::uint64_t duplicates = 0;        ///< Images whose bytes are equal to an earlier image's.
+  std::optional<Transcode> transcode;  ///< How images were encoded anew; nothing: all are as they were.
   std::string fingerprint;  ///< Hash of all images, names and labels in order; the cut into shards does not matter.
 };
 

@@ -15,10 +15,11 @@ namespace msn {
 
 /// Bits of `flags`.
 enum ShardFlag : std::uint8_t {
-  flag_png = 1,       ///< PNG, otherwise JPEG.
-  flag_gray = 2,      ///< Grey (one channel, or grey and alpha).
-  flag_cmyk = 4,      ///< A JPEG of four inks.
-  flag_oriented = 8,  ///< The EXIF orientation is given and not 1; pixels are used as they are stored.
+  flag_png = 1,          ///< PNG, otherwise JPEG.
+  flag_gray = 2,         ///< Grey (one channel, or grey and alpha).
+  flag_cmyk = 4,         ///< A JPEG of four inks.
+  flag_oriented = 8,     ///< The EXIF orientation is given and not 1; pixels are used as they are stored.
+  flag_transcoded = 16,  ///< Encoded anew by msn pack.
 };
 
 /// One image on its way into a shard.
