@@ -4,8 +4,8 @@
 // Grey is copied to three channels, CMYK and YCCK are converted by Pillow's rule, palettes are expanded, alpha is
 // dropped, 16-bit grey is clipped at 255 (16-bit colour keeps its high byte), the EXIF orientation is not applied. A
 // stream that ends early is an error, a lone missing end marker too; other damage that libjpeg only warns of is
-// accepted. In one thing this is stricter than Pillow: a PNG whose pixels are whole must also have its checksums and
-// its end chunk.
+// accepted. Two things are stricter than in Pillow: a PNG whose pixels are whole must also have its
+// checksums and its end chunk, and a JPEG that is damaged and lacks its end marker as well is always refused.
 #pragma once
 
 #include <cstddef>
