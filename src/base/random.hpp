@@ -26,6 +26,7 @@ enum class Purpose : std::uint8_t {
   init = 8,
   generator = 9,
   drop_path = 10,
+  subset = 11,
 };
 
 /// A stream of random numbers keyed by (seed, epoch, sample, view, purpose).
