@@ -10,7 +10,7 @@
 #include "base/error.hpp"
 #include "base/files.hpp"
 #include "base/folder_lock.hpp"
-#include "base/hash.hpp"
+#include "data/fingerprint.hpp"
 #include "data/pack_plan.hpp"
 #include "data/pack_shard.hpp"
 #include "data/text_list.hpp"
@@ -59,8 +59,8 @@ class Counter {
 /// What all ranks made, gathered in the order of the shards: what dataset.json says. Rank 0's.
 class Summary {
  public:
-  Summary(const PackPlan& plan, const PackOptions& options) : plan_(plan), options_(options) {
-    fingerprint_.update(json(plan.sources.classes).dump());
+  Summary(const PackPlan& plan, const PackOptions& options)
+      : plan_(plan), options_(options), fingerprint_(plan.sources.classes) {
     report_.ignored = plan.sources.ignored;
     report_.labels_unused = plan.sources.labels_unused;
   }
@@ -69,7 +69,7 @@ class Summary {
     const std::span<const SourceItem> items = plan_.items(planned);
     for (const PackedImage& image : shard.images) {
       const SourceItem& item = items[image.item];
-      fingerprint_.update(json{item.name, item.label, image.hash}.dump());
+      fingerprint_.add(item.name, item.label, image.hash);
       seen_.push_back({image.hash, planned.begin + image.item});
     }
     report_.left_out.insert(report_.left_out.end(), shard.left_out.begin(), shard.left_out.end());
@@ -133,7 +133,7 @@ class Summary {
   const PackPlan& plan_;
   const PackOptions& options_;
   PackReport report_;
-  Hasher fingerprint_;
+  Fingerprint fingerprint_;
   std::vector<Seen> seen_;
 };
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "data/pack_shard.hpp"
 
-#include <charconv>
-
 #include "base/error.hpp"
 #include "base/hash.hpp"
 #include "base/wire.hpp"
@@ -35,14 +33,6 @@ void examine(ShardItem& item, const std::optional<Transcode>& how) {
   item.flags = static_cast<std::uint8_t>(flags);
 }
 
-Hash128 hash_of(std::span<const std::byte> bytes) {
-  const std::string hex = hash_hex(bytes);
-  Hash128 hash{};
-  for (std::size_t i = 0; i < 2; ++i)
-    std::from_chars(hex.data() + 16 * i, hex.data() + 16 * (i + 1), hash[i], 16);
-  return hash;
-}
-
 Error refuse(const std::string& where, const std::string& reason) {
   return data_error("bad image: " + reason, where,
                     "repair or remove it, or pass --on-bad skip to leave such files out");
@@ -71,7 +61,7 @@ PackedShard make(const ShardTools& tools, const PlannedShard& planned, const fs:
     try {
       item.bytes = tools.reader.read(sources[i]);
       examine(item, tools.options.transcode);
-      hash[i] = hash_of(item.bytes);
+      hash[i] = hash_128(item.bytes);
     } catch (const Error& error) {
       problem[i] = error.problem();
       if (tools.options.on_bad == OnBad::fail) throw refuse(origin_of(tools.plan.sources, sources[i]), problem[i]);
@@ -125,7 +115,7 @@ PackedShard reuse(const ShardTools& tools, const PlannedShard& planned, const fs
     throw data_error("the shard does not hold what it was packed from", file.string(), "delete it and run again");
   }
   for_each_parallel(old.count(), tools.workers, [&](std::size_t i) {
-    shard.images[i].hash = hash_of(old.read(i));
+    shard.images[i].hash = hash_128(old.read(i));
     tell(tools, false);
   });
   for (std::size_t i = 0; i < old.count(); ++i) {

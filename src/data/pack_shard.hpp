@@ -2,17 +2,15 @@
 // One shard of msn pack: made, or taken over from an earlier run.
 #pragma once
 
-#include <array>
 #include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "data/fingerprint.hpp"
 #include "data/pack_plan.hpp"
 
 namespace msn {
-
-using Hash128 = std::array<std::uint64_t, 2>;
 
 /// An image that is in the shard.
 struct PackedImage {
