@@ -114,7 +114,7 @@ void write_shard(const fs::path& file, const std::vector<ShardItem>& items, cons
   partial += ".partial";
   try {
     write_partial(partial, items, left_out);
-    Shard{partial};  // Another HDF5 library may write what the reader does not take: said now, not in training.
+    const Shard written(partial);  // Another HDF5 library may write what the reader does not take: said now, not in training.
     rename_durably(partial, file);
   } catch (...) {
     std::error_code ignored;
