@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "commands/bench.hpp"
 #include "commands/eval.hpp"
 #include "commands/inspect.hpp"
 #include "commands/pack.hpp"
 #include "commands/run_guarded.hpp"
+#include "commands/subset.hpp"
 #include "commands/train.hpp"
+#include "commands/verify.hpp"
 #include "commands/version.hpp"
+#include "commands/views.hpp"
 
 int main(int argc, char** argv) {
   const msn::Program program{
@@ -15,6 +19,10 @@ int main(int argc, char** argv) {
               msn::make_train_command,
               msn::make_eval_command,
               msn::make_inspect_command,
+              msn::make_bench_command,
+              msn::make_verify_command,
+              msn::make_views_command,
+              msn::make_subset_command,
           },
   };
   return msn::run_guarded(argc, argv, program);

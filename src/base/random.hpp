@@ -26,6 +26,10 @@ enum class Purpose : std::uint8_t {
   init = 8,
   generator = 9,
   drop_path = 10,
+  subset = 11,
+  replacement = 12,
+  shuffle_blocks = 13,
+  shuffle_window = 14,
 };
 
 /// A stream of random numbers keyed by (seed, epoch, sample, view, purpose).

@@ -71,14 +71,15 @@ World World::init(int* argc, char*** argv) {
   return world;
 }
 
-World World::alone() const {
+World World::alone() {
   World self;
   self.comm_ = MPI_COMM_SELF;
-  self.host_ = host_;
+  self.host_ = host_name();
   return self;
 }
 
 void World::barrier() const {
+  if (size_ == 1) return;
   MSN_CHECK_MPI(MPI_Barrier(comm_));
 }
 
@@ -101,6 +102,7 @@ std::string World::broadcast(std::string text, int root) const {
 }
 
 std::vector<std::string> World::gather(const std::string& text) const {
+  if (size_ == 1) return {text};
   const std::uint64_t total = sum(text.size());
   MSN_CHECK(total <= INT_MAX);  // On every rank alike, so that none is left waiting.
   const int length = static_cast<int>(text.size());
@@ -120,11 +122,13 @@ std::vector<std::string> World::gather(const std::string& text) const {
 }
 
 std::uint64_t World::sum(std::uint64_t value) const {
+  if (size_ == 1) return value;
   MSN_CHECK_MPI(MPI_Allreduce(MPI_IN_PLACE, &value, 1, MPI_UINT64_T, MPI_SUM, comm_));
   return value;
 }
 
 std::uint64_t World::max(std::uint64_t value) const {
+  if (size_ == 1) return value;
   MSN_CHECK_MPI(MPI_Allreduce(MPI_IN_PLACE, &value, 1, MPI_UINT64_T, MPI_MAX, comm_));
   return value;
 }
@@ -138,7 +142,7 @@ void World::agree(const std::function<void()>& phase) const {
     if (size_ > 1) mine = Error(mine->code(), mine->problem(), with_place(mine->where(), *this), mine->remedy());
   }
   int lowest = mine ? rank_ : size_;
-  MSN_CHECK_MPI(MPI_Allreduce(MPI_IN_PLACE, &lowest, 1, MPI_INT, MPI_MIN, comm_));
+  if (size_ > 1) MSN_CHECK_MPI(MPI_Allreduce(MPI_IN_PLACE, &lowest, 1, MPI_INT, MPI_MIN, comm_));
   if (lowest < size_) throw_on_all(*this, mine, lowest);
 }
 

@@ -42,8 +42,8 @@ class World {
   const std::string& host() const noexcept { return host_; }
   MPI_Comm comm() const noexcept { return comm_; }
 
-  /// A world of this rank alone, for work that is done apart from the others.
-  World alone() const;
+  /// A world of this process alone, for work that is done apart from other ranks. Needs no MPI.
+  static World alone();
 
   void barrier() const;
   /// Rank `root`'s text on every rank.

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "commands/inspect.hpp"
 
-#include <CLI/App.hpp>
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -14,6 +12,7 @@
 #include "checkpoint/manifest.hpp"
 #include "comm/world.hpp"
 #include "commands/inspect_data.hpp"
+#include "commands/path_kind.hpp"
 
 namespace msn {
 
@@ -24,34 +23,12 @@ namespace {
 
 struct Options {
   std::string path;
+  bool statistics = false;
+  std::uint64_t sample = 0;
   bool json = false;
 };
 
 /// One "name: value" a line; a list of objects as one object a line.
-std::string plain_text(const json& facts);
-
-/// What can lie at a path: the entry that tells it, who describes it, and how that reads on a terminal.
-struct Kind {
-  const char* sign;
-  json (*describe)(const fs::path&);
-  std::string (*text)(const json&);
-};
-constexpr Kind kKinds[] = {
-    {"manifest.json", describe_checkpoint, plain_text},
-    {"checkpoints", describe_run, plain_text},
-    {"dataset.json", describe_dataset, dataset_text},
-};
-
-const Kind& kind_of(const fs::path& path) {
-  std::error_code ignored;
-  if (!fs::exists(path, ignored)) throw data_error("there is nothing here", path.string(), "check the path");
-  for (const Kind& kind : kKinds) {
-    if (fs::exists(path / kind.sign, ignored)) return kind;
-  }
-  throw data_error("neither a data set, a checkpoint nor a run folder", path.string(),
-                   "give a folder with a dataset.json, a manifest.json or a checkpoints folder in it");
-}
-
 std::string plain_text(const json& facts) {
   std::string text;
   for (const auto& [name, value] : facts.items()) {
@@ -66,11 +43,29 @@ std::string plain_text(const json& facts) {
   return text;
 }
 
+json describe(const Options& options) {
+  const PathKind kind = path_kind(options.path);
+  if (options.statistics && kind != PathKind::data_set) {
+    throw usage_error("--statistics is for data sets", options.path, "leave it out");
+  }
+  switch (kind) {
+    case PathKind::checkpoint:
+      return describe_checkpoint(options.path);
+    case PathKind::run:
+      return describe_run(options.path);
+    case PathKind::data_set:
+      break;
+  }
+  json facts = describe_dataset(options.path);
+  if (options.statistics) facts["statistics"] = describe_statistics(options.path, options.sample);
+  return facts;
+}
+
 void inspect(World& world, const Options& options) {
   const std::string text = world.on_root([&] {
-    const Kind& kind = kind_of(options.path);
-    const json facts = kind.describe(options.path);
-    return options.json ? facts.dump() + "\n" : kind.text(facts);
+    const json facts = describe(options);
+    if (options.json) return facts.dump() + "\n";
+    return facts.at("kind") == "data set" ? dataset_text(facts) : plain_text(facts);
   });
   if (world.rank() == 0) std::fputs(text.c_str(), stdout);
 }
@@ -119,8 +114,17 @@ Command make_inspect_command(CLI::App& parent) {
   auto options = std::make_shared<Options>();
   CLI::App* app = parent.add_subcommand("inspect", "Say what a data set, a checkpoint or a run folder holds");
   app->add_option("PATH", options->path, "Folder to look at")->required();
+  CLI::Option* statistics = app->add_flag(
+      "--statistics", options->statistics,
+      "Decode the images of a data set and print mean and deviation of each channel, as the configuration wants them");
+  app->add_option("--sample", options->sample, "With --statistics: look at this many images, evenly spaced, not at all")
+      ->check(CLI::PositiveNumber)
+      ->needs(statistics);
   app->add_flag("--json", options->json, "Print one line of JSON");
-  app->footer("Example: msn inspect runs/first/checkpoints/step-00012500");
+  app->footer(
+      "Example:\n"
+      "  msn inspect runs/first/checkpoints/step-00012500\n"
+      "  msn inspect data/photos --statistics --sample 10000");
   return {app, [options](World& world) { inspect(world, *options); }};
 }
 

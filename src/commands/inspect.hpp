@@ -8,7 +8,7 @@
 
 namespace msn {
 
-/// `msn inspect PATH [--json]`: says what lies at PATH, without reading the bulk of it.
+/// `msn inspect PATH`: says what lies at PATH, without reading the bulk of it unless asked to.
 Command make_inspect_command(CLI::App& parent);
 
 /// The facts of a checkpoint folder, from its manifest. Throws data_error.

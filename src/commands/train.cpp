@@ -78,6 +78,10 @@ void run(const World& world, const Arguments& arguments) {
                 static_cast<unsigned long long>(result.total_steps),
                 static_cast<unsigned long long>(result.images_seen), result.images_per_second,
                 result.checkpoint.c_str());
+    if (result.bad_samples > 0) {
+      std::printf("%llu bad samples were replaced; the log names each once\n",
+                  static_cast<unsigned long long>(result.bad_samples));
+    }
     if (arguments.json) {
       const nlohmann::ordered_json line = {{"command", "train"},
                                            {"step", result.step},
@@ -85,6 +89,7 @@ void run(const World& world, const Arguments& arguments) {
                                            {"images_seen", result.images_seen},
                                            {"images_per_second", result.images_per_second},
                                            {"loss", result.last_loss},
+                                           {"bad_samples", result.bad_samples},
                                            {"stopped", result.stopped},
                                            {"checkpoint", result.checkpoint.string()}};
       std::printf("%s\n", line.dump().c_str());

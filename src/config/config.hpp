@@ -17,11 +17,19 @@ enum class Precision { fp32, fp64 };  ///< fp64 serves trace_replay and tests.
 enum class Interpolation { bilinear, bicubic };
 /// Order of the two passes of a resize. Pillow up to 12 always goes horizontally first; Pillow 13 goes vertically first
 /// when both passes are needed, h_in > h_out and h_in - h_out > 2 (w_in - w_out).
-enum class ResizeOrder { pillow12, pillow13 };
+enum class ResizeOrder { horizontal, pillow13 };
+
+/// Order of an epoch's samples: all shuffled together, or blocks of neighbours shuffled, and within windows of several
+/// blocks all samples.
+enum class DataOrder { shuffled, blockwise };
 
 struct DataConfig {
   std::filesystem::path path;  ///< Folder of a packed data set; relative to the working directory.
   int workers = 0;             ///< Loader threads a rank; 0: chosen from the cores this rank may use.
+  DataOrder order = DataOrder::shuffled;
+  int block = 256;         ///< Consecutive samples that stay together; blockwise only.
+  int window = 64;         ///< Blocks whose samples are shuffled together; blockwise only.
+  double max_bad = 0.001;  ///< Share of an epoch's images that may be bad and replaced before the run ends.
 
   bool operator==(const DataConfig&) const = default;
 };
@@ -38,7 +46,7 @@ struct ViewsConfig {
   double jitter = 0.5;  ///< Strength s of the colour jitter: 0.8s, 0.8s, 0.8s, 0.2s.
   double blur = 0.5;    ///< Probability of the Gaussian blur, radius U(0.1, 2.0) px.
   Interpolation interpolation = Interpolation::bilinear;
-  ResizeOrder resize_order = ResizeOrder::pillow12;
+  ResizeOrder resize_order = ResizeOrder::horizontal;
   std::array<double, 3> mean{0.485, 0.456, 0.406};
   std::array<double, 3> std{0.229, 0.224, 0.225};
 
@@ -139,9 +147,9 @@ Config load_config(const std::filesystem::path& file, const std::vector<std::str
 /// Throws config_error if data.path is not valid UTF-8, which TOML cannot hold.
 std::string to_toml(const Config& config);
 
-/// Hash of what decides the numbers of a run: every key but data.path, data.workers, model.arch (a name for width,
-/// depth and heads, which count), checkpoint.* and runtime.*. Only values other than the defaults enter it: a default,
-/// once released, must not change.
+/// Hash of what decides the numbers of a run: every key but data.path, data.workers, data.max_bad, model.arch (a name
+/// for width, depth and heads, which count), checkpoint.* and runtime.*. Only values other than the defaults enter it:
+/// a default, once released, must not change.
 std::string config_digest(const Config& config);
 
 /// A key whose value differs between two configurations, and whether it changes the numbers of a run.

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "base/error.hpp"
+#include "base/utf8.hpp"
 #include "config/presets.hpp"
 #include "config/toml_text.hpp"
 
@@ -17,10 +18,11 @@ namespace {
 using namespace std::string_view_literals;
 
 // In the order of their enumerators.
+constexpr std::array kDataOrder{"shuffled"sv, "blockwise"sv};
 constexpr std::array kMaskPer{"batch"sv, "image"sv};
 constexpr std::array kPrecision{"fp32"sv, "fp64"sv};
 constexpr std::array kInterpolation{"bilinear"sv, "bicubic"sv};
-constexpr std::array kResizeOrder{"pillow12"sv, "pillow13"sv};
+constexpr std::array kResizeOrder{"horizontal"sv, "pillow13"sv};
 
 // The field of a key as two member pointers: `Section` of Config, `Field` of that section.
 template <auto Section, auto Field>
@@ -67,6 +69,10 @@ using C = Config;
 const Key kKeys[] = {
     {"data", "path", PathField{[](Config& c) -> std::filesystem::path& { return c.data.path; }}, Effect::none},
     {"data", "workers", whole<&C::data, &DataConfig::workers>(0, 1024), Effect::none},
+    {"data", "order", choice<&C::data, &DataConfig::order>(kDataOrder)},
+    {"data", "block", whole<&C::data, &DataConfig::block>(1, 1 << 24)},
+    {"data", "window", whole<&C::data, &DataConfig::window>(1, 1 << 20)},
+    {"data", "max_bad", real<&C::data, &DataConfig::max_bad>(0, 1), Effect::none},
 
     {"views", "random", whole<&C::views, &ViewsConfig::random>(1, 64)},
     {"views", "focal", whole<&C::views, &ViewsConfig::focal>(0, 64)},

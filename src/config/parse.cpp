@@ -10,12 +10,12 @@
 
 #include "base/error.hpp"
 #include "base/files.hpp"
+#include "base/utf8.hpp"
 #include "config/check.hpp"
 #include "config/config.hpp"
 #include "config/keys.hpp"
 #include "config/limits.hpp"
 #include "config/nearest.hpp"
-#include "config/toml_text.hpp"
 
 namespace msn {
 

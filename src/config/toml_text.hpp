@@ -7,9 +7,6 @@
 
 namespace msn {
 
-/// Whether `text` is well-formed UTF-8 (no overlong forms, no surrogates).
-bool is_utf8(std::string_view text);
-
 /// `text`, which is UTF-8, as a TOML basic string with its quotes.
 std::string toml_string(std::string_view text);
 

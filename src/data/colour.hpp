@@ -3,28 +3,20 @@
 #pragma once
 
 #include "data/image.hpp"
+#include "data/pixel_kernels.hpp"
 
 namespace msn {
 
-void flip_horizontally(Planes& image);
-
 /// Factor 0: black, 1: unchanged. Results are truncated, then kept within 0 to 255. The same holds for the next two.
-void adjust_brightness(Planes& image, double factor);
+void adjust_brightness(Planes& image, double factor, const PixelKernels& kernels = pixel_kernels());
 /// Blends with the rounded mean luma of the image.
-void adjust_contrast(Planes& image, double factor);
+void adjust_contrast(Planes& image, double factor, const PixelKernels& kernels = pixel_kernels());
 /// Blends every pixel with its luma.
-void adjust_saturation(Planes& image, double factor);
+void adjust_saturation(Planes& image, double factor, const PixelKernels& kernels = pixel_kernels());
 /// Turns the hue of the 8-bit HSV form by trunc(255 * factor) steps of 256; factor in [-0.5, 0.5].
-void adjust_hue(Planes& image, double factor);
+void adjust_hue(Planes& image, double factor, const PixelKernels& kernels = pixel_kernels());
 
 /// Replaces all channels by the luma (19595 R + 38470 G + 7471 B + 32768) >> 16 (ITU-R 601-2).
-void to_grayscale(Planes& image);
-
-/// Pillow's RGB to HSV and HSV to RGB, in place of the three planes.
-void rgb_to_hsv(Planes& image);
-void hsv_to_rgb(Planes& image);
-
-/// The luma of every pixel.
-std::vector<std::uint8_t> luma(const Planes& image);
+void to_grayscale(Planes& image, const PixelKernels& kernels = pixel_kernels());
 
 }  // namespace msn

@@ -17,6 +17,7 @@ namespace {
 constexpr int format_version = 1;
 constexpr std::size_t manifest_limit = std::size_t{1} << 26;
 constexpr char file_name[] = "dataset.json";
+constexpr char copy_again[] = "copy it again or pack the images again";
 
 bool is_plain_name(const std::string& name) {
   return !name.empty() && name.front() != '.' && name.find('/') == std::string::npos &&
@@ -36,6 +37,7 @@ DataSetManifest parse(const json& document, const std::string& where) {
   manifest.left_out = document.at("left_out").get<std::uint64_t>();
   manifest.duplicates = document.at("duplicates").get<std::uint64_t>();
   manifest.fingerprint = document.at("fingerprint").get<std::string>();
+  if (document.contains("transcode")) manifest.transcode = transcode_from_json(document.at("transcode"));
   std::uint64_t sum = 0;
   std::set<std::string> seen;
   for (const json& entry : document.at("shards")) {
@@ -78,42 +80,54 @@ void write_dataset_manifest(const fs::path& folder, const DataSetManifest& manif
   for (const ShardEntry& shard : manifest.shards) {
     shards.push_back({{"file", shard.file}, {"count", shard.count}, {"size", shard.size}, {"hash", shard.hash}});
   }
-  const json document = {{"format_version", format_version},
-                         {"name", manifest.name},
-                         {"count", manifest.count},
-                         {"classes", manifest.classes},
-                         {"left_out", manifest.left_out},
-                         {"duplicates", manifest.duplicates},
-                         {"fingerprint", manifest.fingerprint},
-                         {"shards", shards}};
+  json document = {{"format_version", format_version},
+                   {"name", manifest.name},
+                   {"count", manifest.count},
+                   {"classes", manifest.classes},
+                   {"left_out", manifest.left_out},
+                   {"duplicates", manifest.duplicates},
+                   {"fingerprint", manifest.fingerprint},
+                   {"shards", shards}};
+  if (manifest.transcode) document["transcode"] = to_json(*manifest.transcode);
   write_durably(folder / file_name, document.dump(1) + "\n");
+}
+
+void check_shard_file(const fs::path& folder, const ShardEntry& entry) {
+  const fs::path file = folder / entry.file;
+  std::error_code failed;
+  const bool regular = fs::is_regular_file(fs::symlink_status(file, failed));
+  const std::uint64_t size = regular ? fs::file_size(file, failed) : 0;
+  if (!regular || failed) {
+    throw data_error("the shard is missing, or no regular file", file.string(), copy_again);
+  }
+  if (size != entry.size) {
+    throw data_error("the shard has " + std::to_string(size) + " bytes, not " + std::to_string(entry.size),
+                     file.string(), copy_again);
+  }
+}
+
+Shard open_shard(const fs::path& folder, const ShardEntry& entry, std::size_t classes) {
+  check_shard_file(folder, entry);
+  const fs::path file = folder / entry.file;
+  Shard shard(file);
+  if (shard.count() != entry.count) {
+    throw data_error("the shard has " + std::to_string(shard.count()) + " images, not " + std::to_string(entry.count),
+                     file.string(), copy_again);
+  }
+  for (std::size_t i = 0; i < shard.count(); ++i) {
+    if (shard.label(i) < -1 || shard.label(i) >= static_cast<std::int32_t>(classes)) {
+      throw data_error("image " + std::to_string(i) + " has label " + std::to_string(shard.label(i)) + ", there are " +
+                           std::to_string(classes) + " classes",
+                       file.string(), "pack the images again");
+    }
+  }
+  return shard;
 }
 
 DataSet::DataSet(const fs::path& folder) : folder_(folder), manifest_(read_dataset_manifest(folder)) {
   std::uint64_t first = 0;
   for (const ShardEntry& entry : manifest_.shards) {
-    const fs::path file = folder / entry.file;
-    if (!fs::is_regular_file(fs::symlink_status(file))) {
-      throw data_error("the shard is missing, or no regular file", file.string(),
-                       "copy it again or pack the images again");
-    }
-    if (const std::uint64_t size = fs::file_size(file); size != entry.size) {
-      throw data_error("the shard has " + std::to_string(size) + " bytes, not " + std::to_string(entry.size),
-                       file.string(), "copy it again or pack the images again");
-    }
-    const Shard& shard = shards_.emplace_back(file);
-    if (shard.count() != entry.count) {
-      throw data_error("the shard has " + std::to_string(shard.count()) + " images, not " + std::to_string(entry.count),
-                       file.string(), "copy it again or pack the images again");
-    }
-    const auto classes = static_cast<std::int32_t>(manifest_.classes.size());
-    for (std::size_t i = 0; i < shard.count(); ++i) {
-      if (shard.label(i) < -1 || shard.label(i) >= classes) {
-        throw data_error("image " + std::to_string(i) + " has label " + std::to_string(shard.label(i)) +
-                             ", there are " + std::to_string(classes) + " classes",
-                         file.string(), "pack the images again");
-      }
-    }
+    shards_.push_back(open_shard(folder, entry, manifest_.classes.size()));
     first_.push_back(first);
     first += entry.count;
   }

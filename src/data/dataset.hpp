@@ -4,11 +4,13 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "data/shard.hpp"
+#include "data/transcode.hpp"
 
 namespace msn {
 
@@ -26,14 +28,20 @@ struct DataSetManifest {
   std::uint64_t count = 0;
   std::vector<std::string> classes;  ///< Empty: no labels.
   std::vector<ShardEntry> shards;
-  std::uint64_t left_out = 0;    ///< Bad image files that were skipped.
-  std::uint64_t duplicates = 0;  ///< Images whose bytes are equal to an earlier image's.
+  std::uint64_t left_out = 0;          ///< Bad image files that were skipped.
+  std::uint64_t duplicates = 0;        ///< Images whose bytes are equal to an earlier image's.
+  std::optional<Transcode> transcode;  ///< How images were encoded anew; nothing: all are as they were.
   std::string fingerprint;  ///< Hash of all images, names and labels in order; the cut into shards does not matter.
 };
 
 /// Throws data_error for anything that is not as msn pack writes it.
 DataSetManifest read_dataset_manifest(const std::filesystem::path& folder);
 void write_dataset_manifest(const std::filesystem::path& folder, const DataSetManifest& manifest);
+
+/// Throws data_error unless the shard is a regular file of the size that dataset.json says. Opens nothing.
+void check_shard_file(const std::filesystem::path& folder, const ShardEntry& entry);
+/// check_shard_file, then opens it and compares its count and its labels with dataset.json. Throws data_error.
+Shard open_shard(const std::filesystem::path& folder, const ShardEntry& entry, std::size_t classes);
 
 /// A data set open for reading; thread-safe. Samples are numbered from 0 through all shards in order.
 class DataSet {

@@ -8,7 +8,7 @@
 
 namespace msn {
 
-/// A baseline JPEG of `quality` 1 to 100 with full colour resolution (4:4:4).
+/// A baseline JPEG of `quality` 1 to 100 with full colour resolution (4:4:4), of one component if all pixels are grey.
 std::vector<std::byte> encode_jpeg(const Image& image, int quality);
 
 }  // namespace msn

@@ -4,18 +4,22 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <exception>
 #include <mutex>
+#include <optional>
 #include <stop_token>
 #include <thread>
 #include <utility>
 
+#include "base/crc32c.hpp"
 #include "base/error.hpp"
 #include "data/decode.hpp"
-#include "data/sampler.hpp"
+#include "data/read_plan.hpp"
 #include "data/views.hpp"
 #include "data/workers.hpp"
 
@@ -23,31 +27,78 @@ namespace msn {
 
 namespace {
 
-/// A batch that workers fill sample by sample.
+/// An image whose views are being made. Its owner decodes it, then any worker takes views.
+struct Job {
+  std::size_t index = 0;  ///< In the batch.
+  TurnedImage image;
+  std::atomic<std::size_t> next_view{0};
+  int users = 0;  ///< Workers at it. The last to leave, when no view is left to take, has made it whole.
+};
+
+/// A batch in the making.
 struct Slot {
+  StepShare share;
   Batch batch;
-  std::size_t started = 0;  ///< Samples handed to workers.
-  std::size_t finished = 0;
-  std::size_t failed = 0;  ///< Index of the first sample that failed, valid if error is set.
+  std::vector<Extent> extents;
+  ReadPlan reads;
+  ByteBuffer bytes;
+  std::vector<char> arrived;       ///< Whether the read that an image is part of went well.
+  std::vector<std::size_t> ready;  ///< Images that are read, in the order of reading.
+  std::vector<std::unique_ptr<Job>> jobs;
+  bool planned = false;
+  std::size_t runs_taken = 0;
+  std::size_t images_taken = 0;  ///< Of `ready`.
+  std::size_t finished = 0;      ///< Images.
+  std::size_t failed = 0;        ///< Index of the first image that failed, valid if error is set.
   std::exception_ptr error;
+
+  bool whole() const { return planned && finished == batch.samples.size(); }
+};
+
+enum class Work { plan, read, image, views };
+
+struct Task {
+  Work work = Work::plan;
+  Slot* slot = nullptr;
+  std::size_t index = 0;  ///< Of the run to read or the image to make.
+  Job* job = nullptr;     ///< Whose views to make.
+};
+
+std::size_t values_of(int size) {
+  return std::size_t{3} * static_cast<std::size_t>(size) * static_cast<std::size_t>(size);
+}
+
+/// One of `spare` with its memory, or a new one.
+template <class T>
+std::unique_ptr<T> take_spare(std::vector<std::unique_ptr<T>>& spare) {
+  if (spare.empty()) return std::make_unique<T>();
+  std::unique_ptr<T> one = std::move(spare.back());
+  spare.pop_back();
+  return one;
+}
+
+/// What a worker makes images and views with, in the same memory one after the other.
+struct Scratch {
+  explicit Scratch(const ViewsConfig& views) : maker(views) {}
+  ByteBuffer bytes;  ///< Of images that are read one by one.
+  Decoder decoder;
+  Image decoded;
+  ViewMaker maker;
 };
 
 }  // namespace
 
 class Loader::Impl {
  public:
-  Impl(const DataSet& set, const ViewsConfig& views, std::uint64_t seed, int global_batch, int rank, int world_size,
-       std::uint64_t first_step, int workers)
-      : set_(set),
+  Impl(const SampleStore& store, const ViewsConfig& views, const LoaderOptions& options)
+      : store_(store),
         views_(views),
-        seed_(seed),
-        global_batch_(global_batch),
-        rank_(rank),
-        world_size_(world_size),
-        sampler_(set.count(), seed),
-        next_step_(first_step) {
-    share_of_step(first_step, set.count(), global_batch, rank, world_size);  // Throws where the numbers do not fit.
-    const int count = workers > 0 ? workers : allowed_cores();
+        normaliser_(views),
+        options_(options),
+        sampler_(store.count(), options.seed, options.order),
+        next_step_(options.first_step) {
+    share_of(options.first_step);  // Throws where the numbers do not fit.
+    const int count = options.workers > 0 ? options.workers : allowed_cores();
     for (int i = 0; i < count; ++i)
       threads_.emplace_back([this](const std::stop_token& stop) { work(stop); });
   }
@@ -61,22 +112,23 @@ class Loader::Impl {
   Batch next() {
     const auto start = std::chrono::steady_clock::now();
     std::unique_lock lock(mutex_);
-    ready_.wait(lock, [this] {
-      return fatal_ || (!slots_.empty() && slots_.front()->finished == slots_.front()->batch.samples.size());
-    });
+    ready_.wait(lock, [this] { return fatal_ || (!slots_.empty() && slots_.front()->whole()); });
     if (fatal_) std::rethrow_exception(fatal_);
     if (slots_.front()->error) std::rethrow_exception(slots_.front()->error);
     Batch batch = std::move(slots_.front()->batch);
+    spare_slots_.push_back(std::move(slots_.front()));
     slots_.pop_front();
     lock.unlock();
     work_.notify_all();
+    std::stable_sort(batch.bad.begin(), batch.bad.end(),
+                     [](const BadSample& a, const BadSample& b) { return a.place < b.place; });
     batch.wait_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     return batch;
   }
 
   void recycle(Batch&& used) {
     const std::lock_guard guard(mutex_);
-    if (spare_.size() < batches_ahead) spare_.push_back(std::move(used.views));
+    if (spare_views_.size() < batches_ahead) spare_views_.push_back(std::move(used.views));
   }
 
  private:
@@ -85,111 +137,245 @@ class Loader::Impl {
     ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), 10);
     std::unique_lock lock(mutex_);
     try {
-      while (work_.wait(lock, stop, [this] { return find_work() != nullptr; }) && !stop.stop_requested()) {
-        make_one(*find_work(), lock);
+      Scratch scratch(views_);
+      std::optional<Task> task;
+      while (work_.wait(lock, stop, [&] { return (task = take()).has_value(); }) && !stop.stop_requested()) {
+        switch (task->work) {
+          case Work::plan:
+            plan(*task->slot, lock);
+            break;
+          case Work::read:
+            read(*task->slot, task->slot->reads.runs[task->index], lock);
+            break;
+          case Work::image:
+            make_image(*task->slot, task->index, scratch, stop, lock);
+            break;
+          case Work::views:
+            make_views(*task->slot, *task->job, scratch.maker, stop, lock);
+            break;
+        }
       }
     } catch (...) {
-      fatal_ = std::current_exception();  // No memory for a batch. The lock is held here.
+      // No memory, say. Whoever waits must hear of it; the lock may be open or held here.
+      if (!lock.owns_lock()) lock.lock();
+      fatal_ = std::current_exception();
       ready_.notify_all();
     }
   }
 
-  /// Makes the next sample of a batch, without the lock meanwhile.
-  void make_one(Slot& slot, std::unique_lock<std::mutex>& lock) {
-    const std::size_t index = slot.started++;
+  /// The earliest work that nobody has taken. Needs the lock.
+  std::optional<Task> take() {
+    for (const auto& slot : slots_) {
+      if (slot->images_taken < slot->ready.size()) {
+        return Task{Work::image, slot.get(), slot->ready[slot->images_taken++], nullptr};
+      }
+      if (slot->runs_taken < slot->reads.runs.size()) return Task{Work::read, slot.get(), slot->runs_taken++, nullptr};
+      for (const auto& job : slot->jobs) {
+        if (job->next_view < slot->batch.views.size()) {
+          ++job->users;
+          return Task{Work::views, slot.get(), 0, job.get()};
+        }
+      }
+    }
+    if (slots_.size() >= batches_ahead) return std::nullopt;
+    return Task{Work::plan, begin_batch(), 0, nullptr};
+  }
+
+  StepShare share_of(std::uint64_t step) const {
+    return share_of_step(step, store_.count(), options_.global_batch, options_.rank, options_.world_size);
+  }
+
+  /// A slot for the next step, with the memory of an earlier one if there is any. Needs the lock.
+  Slot* begin_batch() {
+    std::unique_ptr<Slot> slot = take_spare(spare_slots_);
+    slot->batch = {};
+    slot->reads.runs.clear();
+    slot->ready.clear();
+    slot->planned = false;
+    slot->runs_taken = slot->images_taken = slot->finished = 0;
+    slot->share = share_of(next_step_++);
+    Batch& batch = slot->batch;
+    if (!spare_views_.empty()) {
+      batch.views = std::move(spare_views_.back());
+      spare_views_.pop_back();
+    }
+    slots_.push_back(std::move(slot));
+    return slots_.back().get();
+  }
+
+  /// Finds which images a batch has and where they lie, plans its reads and has the system begin with them.
+  void plan(Slot& slot, std::unique_lock<std::mutex>& lock) {
+    ReadPlan reads;
+    std::swap(reads, slot.reads);  // Nobody may see its runs before all is ready.
+    slot.ready.reserve(static_cast<std::size_t>(slot.share.count));
     lock.unlock();
     std::exception_ptr error;
     try {
-      make_sample(slot.batch, index);
+      Batch& batch = slot.batch;
+      batch.epoch = slot.share.epoch;
+      batch.position = slot.share.position;
+      batch.samples = samples_of_step(sampler_, slot.share);
+      slot.extents.clear();
+      for (const std::uint64_t sample : batch.samples)
+        slot.extents.push_back(store_.locate(sample));
+      plan_reads(slot.extents, reads);
+      slot.bytes.resize(reads.bytes);
+      slot.arrived.assign(batch.samples.size(), 0);
+      for (const ReadRun& run : reads.runs)
+        store_.will_need(run.shard, run.offset, run.size);
+      batch.views.resize(static_cast<std::size_t>(view_count(views_)));
+      for (std::size_t v = 0; v < batch.views.size(); ++v) {
+        const int size = view_size(views_, static_cast<int>(v));
+        batch.view_sizes.push_back(size);
+        batch.views[v].resize(batch.samples.size() * values_of(size));
+      }
+    } catch (...) {
+      error = std::current_exception();
+      reads.runs.clear();
+    }
+    lock.lock();
+    std::swap(reads, slot.reads);
+    slot.planned = true;
+    if (error) {
+      slot.error = error;
+      slot.finished = slot.batch.samples.size();
+      ready_.notify_all();
+    }
+    work_.notify_all();
+  }
+
+  void read(Slot& slot, const ReadRun& run, std::unique_lock<std::mutex>& lock) {
+    lock.unlock();
+    bool good = true;
+    try {
+      store_.read(run.shard, run.offset, slot.bytes.bytes().subspan(run.place, run.size));
+    } catch (const Error&) {
+      good = false;  // Its images are then read one by one, which tells the bad one from its neighbours.
+    }
+    lock.lock();
+    for (std::size_t i = run.first; i < run.first + run.count; ++i) {
+      slot.arrived[slot.reads.order[i]] = good;
+      slot.ready.push_back(slot.reads.order[i]);
+    }
+    work_.notify_all();
+  }
+
+  void make_image(Slot& slot, std::size_t index, Scratch& scratch, const std::stop_token& stop,
+                  std::unique_lock<std::mutex>& lock) {
+    std::unique_ptr<Job> job = take_spare(spare_jobs_);
+    lock.unlock();
+    job->index = index;
+    job->next_view = 0;
+    job->users = 1;
+    std::vector<BadSample> bad;
+    std::exception_ptr error;
+    try {
+      decode_or_replace(slot, index, scratch, bad);
+      job->image.assign(scratch.decoded);
     } catch (...) {
       error = std::current_exception();
     }
     lock.lock();
-    if (error && (!slot.error || index < slot.failed)) {
-      slot.error = error;
-      slot.failed = index;
+    std::move(bad.begin(), bad.end(), std::back_inserter(slot.batch.bad));
+    if (error) {
+      fail(slot, index, error);
+      job->next_view = slot.batch.views.size();
     }
-    if (++slot.finished == slot.batch.samples.size()) ready_.notify_all();
+    slot.jobs.push_back(std::move(job));
+    work_.notify_all();
+    make_views(slot, *slot.jobs.back(), scratch.maker, stop, lock);
   }
 
-  /// The earliest batch with a sample that nobody has taken; begins a new one if there is room. Needs the lock.
-  Slot* find_work() {
-    for (const auto& slot : slots_) {
-      if (slot->started < slot->batch.samples.size()) return slot.get();
-    }
-    if (slots_.size() >= batches_ahead) return nullptr;
-    slots_.push_back(begin_batch());
-    return slots_.back().get();
-  }
-
-  std::unique_ptr<Slot> begin_batch() {
-    const StepShare share = share_of_step(next_step_++, set_.count(), global_batch_, rank_, world_size_);
-    auto slot = std::make_unique<Slot>();
-    Batch& batch = slot->batch;
-    batch.epoch = share.epoch;
-    batch.position = share.position;
-    batch.samples = samples_of_step(sampler_, share);
-    if (!spare_.empty()) {
-      batch.views = std::move(spare_.back());
-      spare_.pop_back();
-    }
-    const auto count = static_cast<std::size_t>(view_count(views_));
-    batch.views.resize(count);
-    for (std::size_t v = 0; v < count; ++v) {
-      const int size = view_size(views_, static_cast<int>(v));
-      batch.view_sizes.push_back(size);
-      batch.views[v].resize(batch.samples.size() * values_of(size));
-    }
-    return slot;
-  }
-
-  static std::size_t values_of(int size) {
-    return std::size_t{3} * static_cast<std::size_t>(size) * static_cast<std::size_t>(size);
-  }
-
-  /// Reads and decodes one sample and writes all its views. Workers write disjoint parts of the batch.
-  void make_sample(Batch& batch, std::size_t index) const {
-    const std::uint64_t sample = batch.samples[index];
-    const Image image = decode_sample(sample);
-    for (std::size_t v = 0; v < batch.views.size(); ++v) {
-      const int size = batch.view_sizes[v];
-      const ViewKey key{seed_, batch.epoch, sample, static_cast<std::uint32_t>(v)};
-      const ViewParameters parameters = draw_view(views_, image.width, image.height, key);
-      const Planes view = make_view(image, parameters, size, views_);
-      normalise(view, views_, std::span(batch.views[v]).subspan(index * values_of(size), values_of(size)));
-    }
-  }
-
-  Image decode_sample(std::uint64_t sample) const {
+  /// Makes views of an image as long as there are any that nobody has taken. Workers write disjoint parts of the batch.
+  void make_views(Slot& slot, Job& job, ViewMaker& maker, const std::stop_token& stop,
+                  std::unique_lock<std::mutex>& lock) {
+    Batch& batch = slot.batch;
+    lock.unlock();
+    std::exception_ptr error;
     try {
-      return decode(set_.read(sample));
-    } catch (const Error& error) {
-      throw Error(error.code(), error.problem(), set_.describe(sample),
-                  error.remedy().empty() ? "pack the data set again, or copy its shards again" : error.remedy());
+      std::size_t view = 0;
+      while (!stop.stop_requested() && (view = job.next_view++) < batch.views.size()) {
+        const int size = batch.view_sizes[view];
+        const std::span<float> out = std::span(batch.views[view]).subspan(job.index * values_of(size), values_of(size));
+        const ViewKey key{options_.seed, batch.epoch, batch.samples[job.index], static_cast<std::uint32_t>(view)};
+        const ViewParameters parameters = draw_view(views_, job.image.width(), job.image.height(), key);
+        normaliser_.write_planes(maker.make(job.image, parameters, size), out);
+      }
+    } catch (...) {
+      error = std::current_exception();
+    }
+    lock.lock();
+    if (error) fail(slot, job.index, error);
+    if (--job.users > 0) return;
+    const auto place =
+        std::find_if(slot.jobs.begin(), slot.jobs.end(), [&](const auto& other) { return other.get() == &job; });
+    spare_jobs_.push_back(std::move(*place));
+    slot.jobs.erase(place);
+    if (++slot.finished == batch.samples.size()) ready_.notify_all();
+  }
+
+  /// Needs the lock.
+  static void fail(Slot& slot, std::size_t index, const std::exception_ptr& error) {
+    if (slot.error && slot.failed <= index) return;
+    slot.error = error;
+    slot.failed = index;
+  }
+
+  /// Decodes an image of the batch, or what replaces it.
+  void decode_or_replace(const Slot& slot, std::size_t index, Scratch& scratch, std::vector<BadSample>& bad) const {
+    std::uint64_t sample = slot.batch.samples[index];
+    Extent extent = slot.extents[index];
+    bool arrived = slot.arrived[index] != 0;
+    while (true) {
+      std::string reason;
+      try {
+        std::span<const std::byte> bytes = slot.bytes.bytes().subspan(slot.reads.place[index], extent.size);
+        if (!arrived || crc32c(bytes) != extent.checksum) bytes = read_alone(extent, scratch.bytes);
+        scratch.decoder.decode(bytes, scratch.decoded);
+        return;
+      } catch (const Error& error) {
+        if (error.code() != ExitCode::data) throw;
+        reason = error.problem();
+      }
+      if (bad.size() + 1 >= most_bad_in_a_row) {
+        throw data_error(std::to_string(bad.size() + 1) + " images in a row are bad, the last one because " + reason,
+                         store_.describe(sample), "look at the disk; copy the shards again or pack the images again");
+      }
+      const std::uint64_t replacement = sampler_.replacement(slot.batch.epoch, sample);
+      bad.push_back({index, sample, replacement, store_.describe(sample), reason});
+      sample = replacement;
+      extent = store_.locate(sample);
+      arrived = false;
     }
   }
 
-  const DataSet& set_;
+  std::span<const std::byte> read_alone(const Extent& extent, ByteBuffer& buffer) const {
+    const std::span<std::byte> bytes = buffer.resize(extent.size);
+    store_.read(extent.shard, extent.offset, bytes);
+    if (crc32c(bytes) != extent.checksum) throw data_error("the image is damaged: its checksum is wrong");
+    return bytes;
+  }
+
+  const SampleStore& store_;
   const ViewsConfig views_;
-  const std::uint64_t seed_;
-  const int global_batch_;
-  const int rank_;
-  const int world_size_;
+  const Normaliser normaliser_;
+  const LoaderOptions options_;
   const Sampler sampler_;
 
   std::mutex mutex_;
-  std::condition_variable_any work_;   ///< There may be a sample to make.
+  std::condition_variable_any work_;   ///< There may be something to do.
   std::condition_variable_any ready_;  ///< A batch is whole.
   std::exception_ptr fatal_;           ///< What ended a worker.
   std::uint64_t next_step_;
   std::deque<std::unique_ptr<Slot>> slots_;  ///< In step order.
-  std::vector<std::vector<std::vector<float>>> spare_;
+  std::vector<std::unique_ptr<Slot>> spare_slots_;
+  std::vector<std::unique_ptr<Job>> spare_jobs_;
+  std::vector<std::vector<std::vector<float>>> spare_views_;
   std::vector<std::jthread> threads_;  ///< Last: ends before what it uses.
 };
 
-Loader::Loader(const DataSet& set, const ViewsConfig& views, std::uint64_t seed, int global_batch, int rank,
-               int world_size, std::uint64_t first_step, int workers)
-    : impl_(std::make_unique<Impl>(set, views, seed, global_batch, rank, world_size, first_step, workers)) {}
+Loader::Loader(const SampleStore& store, const ViewsConfig& views, const LoaderOptions& options)
+    : impl_(std::make_unique<Impl>(store, views, options)) {}
 
 Loader::~Loader() = default;
 

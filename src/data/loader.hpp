@@ -2,33 +2,54 @@
 // Batches of views, made ahead by worker threads.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 
 #include "config/config.hpp"
 #include "data/batch.hpp"
-#include "data/dataset.hpp"
+#include "data/sample_store.hpp"
+#include "data/sampler.hpp"
 
 namespace msn {
+
+/// Whose batches a loader makes.
+struct LoaderOptions {
+  std::uint64_t seed = 0;
+  int global_batch = 1;
+  int rank = 0;
+  int world_size = 1;
+  std::uint64_t first_step = 0;
+  SampleOrder order = {};
+  int workers = 0;  ///< Threads of low priority; 0: as many as cores that this process may use.
+};
 
 /// Delivers this rank's share of step first_step, first_step + 1, ... without end, epoch after epoch. What a batch
 /// holds is a pure function of (data set, views, seed, global_batch, step, rank, world_size): neither the number of
 /// workers nor the moment matters.
+///
+/// A worker takes the earliest work that there is: an image whose bytes have come, else a read, else views of an image
+/// that another worker is at, else the next batch. No worker waits for another. Memory, beside the index of the data
+/// set: for each of `batches_ahead` batches and the one in use its views (float32), for each of `batches_ahead` its
+/// encoded bytes, for each worker one decoded image and the planes of one view.
+///
+/// An image that cannot be read or decoded is replaced by Sampler::replacement of it, under the random draws of the one
+/// that was to come; Batch::bad says so.
 class Loader {
  public:
   static constexpr std::size_t batches_ahead = 3;  ///< In the making or ready; bounds the memory.
+  static constexpr int most_bad_in_a_row = 16;     ///< More than one replacement after the other: the disk is at fault.
 
-  /// `set` must outlive the loader. `workers` threads of low priority; 0: as many as cores that this process may use.
-  /// Throws config_error if the batch cannot be divided by the ranks or is larger than the data set.
-  Loader(const DataSet& set, const ViewsConfig& views, std::uint64_t seed, int global_batch, int rank, int world_size,
-         std::uint64_t first_step, int workers);
-  /// Ends the workers: waits for the image each of them is at, and for nothing else.
+  /// `store` must outlive the loader. Throws config_error if the batch cannot be divided by the ranks or is larger than
+  /// the data set.
+  Loader(const SampleStore& store, const ViewsConfig& views, const LoaderOptions& options);
+  /// Ends the workers: waits for the view or the read each of them is at, and for nothing else.
   ~Loader();
   Loader(const Loader&) = delete;
   Loader& operator=(const Loader&) = delete;
 
-  /// The next step's batch; waits until it is made. Throws the error of its first sample that failed, which names the
-  /// sample; that is the end of this loader.
+  /// The next step's batch; waits until it is made. Throws if a shard cannot be opened or most_bad_in_a_row images are
+  /// bad in a row; that is the end of this loader.
   Batch next();
 
   /// Gives a batch back, so that its memory serves again. Optional.

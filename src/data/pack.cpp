@@ -2,21 +2,18 @@
 #include "data/pack.hpp"
 
 #include <algorithm>
-#include <charconv>
-#include <cstdio>
-#include <map>
 #include <mutex>
-#include <nlohmann/json.hpp>
-#include <set>
-#include <span>
+#include <optional>
 #include <system_error>
 #include <utility>
 
 #include "base/error.hpp"
 #include "base/files.hpp"
-#include "base/hash.hpp"
-#include "data/decode.hpp"
-#include "data/workers.hpp"
+#include "base/folder_lock.hpp"
+#include "data/fingerprint.hpp"
+#include "data/pack_plan.hpp"
+#include "data/pack_shard.hpp"
+#include "data/text_list.hpp"
 
 namespace msn {
 
@@ -25,283 +22,148 @@ using nlohmann::json;
 
 namespace {
 
-/// How an output folder is being packed: which sources each shard is made from. Kept beside the shards, so that a later
-/// run knows what is still true; the shards themselves hold no time stamps.
-constexpr char plan_name[] = "pack.json";
+constexpr std::size_t shown_duplicates = 5;
 
-struct PlannedShard {
-  std::string file;
-  std::span<const SourceItem> items;
-  std::string digest;  ///< Of the names, labels, sizes and time stamps of the items.
+/// Counts images on rank 0, from several threads.
+class Counter {
+ public:
+  explicit Counter(const PackOptions& options, std::uint64_t total) : options_(options) { progress_.total = total; }
+
+  /// A round begins: `mine` images of rank 0, `all` of all ranks.
+  void begin(std::uint64_t mine, std::uint64_t all) {
+    base_ = progress_.done;
+    mine_ = mine;
+    all_ = all;
+    done_ = 0;
+  }
+  void step(bool bad) {
+    const std::lock_guard guard(mutex_);
+    ++done_;
+    progress_.done = base_ + all_ * done_ / mine_;
+    progress_.bad += bad;
+    if (options_.progress) options_.progress(progress_);
+  }
+  /// The round is over; `bad` images were bad on other ranks.
+  void end(std::uint64_t bad) {
+    progress_.done = base_ + all_;
+    progress_.bad += bad;
+  }
+
+ private:
+  const PackOptions& options_;
+  std::mutex mutex_;
+  PackProgress progress_;
+  std::uint64_t base_ = 0, mine_ = 1, all_ = 1, done_ = 0;
 };
 
-/// The last part of the output path, which also begins the names of the shards.
-std::string set_name(const fs::path& output) {
-  const fs::path whole = fs::absolute(output).lexically_normal();
-  const std::string name = (whole.has_filename() ? whole : whole.parent_path()).filename().string();
-  if (!is_utf8(name)) throw usage_error("the name of the output folder is not UTF-8", one_line(name), "choose another");
-  return name.empty() || name.front() == '.' ? "dataset" : name;
-}
-
-std::string digest_of(std::span<const SourceItem> items) {
-  Hasher hasher;
-  for (const SourceItem& item : items) {
-    hasher.update(json{item.name, item.label, item.size, item.modified, item.file.empty()}.dump());
-  }
-  return hasher.hex();
-}
-
-std::vector<PlannedShard> plan_shards(const Sources& sources, const PackOptions& options) {
-  const std::span<const SourceItem> all(sources.items);
-  std::vector<std::size_t> ends;
-  if (options.shards) {
-    if (*options.shards == 0 || *options.shards > all.size()) {
-      throw usage_error(
-          "cannot cut " + std::to_string(all.size()) + " images into " + std::to_string(*options.shards) + " shards",
-          "--shards");
-    }
-    for (std::uint64_t k = 1; k <= *options.shards; ++k)
-      ends.push_back(all.size() * k / *options.shards);
-  } else {
-    std::uint64_t bytes = 0;
-    for (std::size_t i = 0; i < all.size(); ++i) {
-      bytes += all[i].size;
-      if (i + 1 == all.size() || bytes + all[i + 1].size > options.shard_bytes) {
-        ends.push_back(i + 1);
-        bytes = 0;
-      }
-    }
-  }
-  const std::string name = set_name(options.output);
-  std::vector<PlannedShard> plan;
-  std::size_t begin = 0;
-  for (std::size_t k = 0; k < ends.size(); ++k) {
-    char number[48];
-    std::snprintf(number, sizeof number, "-%05zu-of-%05zu.h5", k, ends.size());
-    const auto items = all.subspan(begin, ends[k] - begin);
-    plan.push_back({name + number, items, digest_of(items)});
-    begin = ends[k];
-  }
-  return plan;
-}
-
-json to_json(const Sources& sources, const std::vector<PlannedShard>& plan) {
-  json shards = json::object();
-  for (const PlannedShard& shard : plan)
-    shards[shard.file] = shard.digest;
-  return {{"classes", sources.classes}, {"shards", shards}};
-}
-
-/// What an earlier run left, or null.
-json read_plan(const fs::path& folder) {
-  if (!fs::exists(folder / plan_name)) return nullptr;
-  const json plan = json::parse(read_text(folder / plan_name), nullptr, false);
-  return plan.is_object() && plan.contains("shards") && plan["shards"].is_object() ? plan : json(nullptr);
-}
-
-/// Makes the output folder ready: keeps complete shards that the new plan makes again the same, removes the others of
-/// the same name, refuses what is not ours.
-void prepare_folder(const fs::path& folder, const std::vector<PlannedShard>& plan, const json& old, const json& now) {
-  if (fs::exists(folder) && !fs::is_directory(folder)) throw data_error("the output is no folder", folder.string());
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (error) throw data_error("cannot make the output folder: " + error.message(), folder.string());
-  const std::set<std::string> own{plan_name, std::string(plan_name) + ".tmp", "dataset.json.tmp"};
-  std::set<std::string> planned;
-  for (const PlannedShard& shard : plan) {
-    planned.insert(shard.file);
-    planned.insert(shard.file + ".partial");
-  }
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
-    const std::string name = entry.path().filename().string();
-    if (!own.contains(name) && (old.is_null() || !planned.contains(name))) {
-      throw data_error("the output folder holds other files", entry.path().string(),
-                       "choose an empty or new folder, or delete this one");
-    }
-  }
-  const bool same_classes = !old.is_null() && old.value("classes", json()) == now.at("classes");
-  for (const PlannedShard& shard : plan) {
-    fs::remove(folder / (shard.file + ".partial"));
-    if (!same_classes || old.at("shards").value(shard.file, json()) != shard.digest) fs::remove(folder / shard.file);
-  }
-  write_durably(folder / plan_name, now.dump(1) + "\n");
-}
-
-/// After an error: an output folder in which no shard was finished is emptied, and deleted if that is all there was.
-void clean_up(const fs::path& folder, const std::vector<PlannedShard>& plan) {
-  std::error_code ignored;
-  for (const PlannedShard& shard : plan) {
-    if (fs::exists(folder / shard.file, ignored)) return;
-  }
-  fs::remove(folder / plan_name, ignored);
-  if (fs::is_empty(folder, ignored)) fs::remove(folder, ignored);
-}
-
-/// Decodes an image once, to know that it can be, and notes what it is.
-void examine(ShardItem& item) {
-  const ImageFacts facts = probe(item.bytes);
-  decode(item.bytes);
-  item.width = static_cast<std::uint16_t>(facts.width);
-  item.height = static_cast<std::uint16_t>(facts.height);
-  const bool png = facts.format == ImageFormat::png;
-  int flags = png ? flag_png : 0;
-  if (facts.components <= 2) flags |= flag_gray;
-  if (!png && facts.components == 4) flags |= flag_cmyk;
-  if (facts.orientation > 1) flags |= flag_oriented;
-  item.flags = static_cast<std::uint8_t>(flags);
-}
-
-using Hash128 = std::array<std::uint64_t, 2>;
-
-Hash128 hash_of(std::span<const std::byte> bytes) {
-  const std::string hex = hash_hex(bytes);
-  Hash128 hash{};
-  for (std::size_t i = 0; i < 2; ++i)
-    std::from_chars(hex.data() + 16 * i, hex.data() + 16 * (i + 1), hash[i], 16);
-  return hash;
-}
-
-/// Packs shard after shard and gathers what dataset.json says.
-class Packer {
+/// What all ranks made, gathered in the order of the shards: what dataset.json says. Rank 0's.
+class Summary {
  public:
-  Packer(const PackOptions& options, const Sources& sources)
-      : options_(options), sources_(sources), workers_(options.workers > 0 ? options.workers : allowed_cores()) {
-    progress_.total = sources.items.size();
-    report_.ignored = sources.ignored;
-    fingerprint_.update(json(sources.classes).dump());
+  Summary(const PackPlan& plan, const PackOptions& options)
+      : plan_(plan), options_(options), fingerprint_(plan.sources.classes) {
+    report_.ignored = plan.sources.ignored;
+    report_.labels_unused = plan.sources.labels_unused;
   }
 
-  void add(const PlannedShard& planned) {
-    const fs::path file = options_.output / planned.file;
-    if (fs::exists(file)) {
-      reuse(file, planned);
-    } else {
-      make(file, planned);
+  void add(const PlannedShard& planned, const PackedShard& shard) {
+    const std::span<const SourceItem> items = plan_.items(planned);
+    for (const PackedImage& image : shard.images) {
+      const SourceItem& item = items[image.item];
+      fingerprint_.add(item.name, item.label, image.hash);
+      seen_.push_back({image.hash, planned.begin + image.item});
     }
-    if (!fs::exists(file)) return;  // Every image of it was bad.
-    ShardEntry& entry = report_.manifest.shards.emplace_back();
-    entry.file = planned.file;
-    entry.count = count_;
-    entry.size = fs::file_size(file);
-    entry.hash = hash_file(file);
-    report_.manifest.count += count_;
+    report_.left_out.insert(report_.left_out.end(), shard.left_out.begin(), shard.left_out.end());
+    report_.bytes += shard.bytes;
+    report_.transcoded += shard.transcoded;
+    report_.shards_reused += shard.reused;
+    if (shard.images.empty()) return;
+    // What another host wrote must be seen here too.
+    std::error_code error;
+    const fs::path file = options_.output / planned.file;
+    if (fs::file_size(file, error) != shard.file_size || error) {
+      throw data_error("a shard that another rank wrote is not there", file.string(),
+                       "the output folder must be one that all hosts share");
+    }
+    report_.manifest.shards.push_back({planned.file, shard.images.size(), shard.file_size, shard.file_hash});
+    report_.manifest.count += shard.images.size();
   }
 
+  /// Writes the list of duplicates and dataset.json.
   PackReport finish() {
-    report_.manifest.fingerprint = fingerprint_.hex();
-    report_.manifest.left_out = report_.left_out.size();
-    std::sort(hashes_.begin(), hashes_.end());
-    const auto distinct = std::unique(hashes_.begin(), hashes_.end()) - hashes_.begin();
-    report_.manifest.duplicates = hashes_.size() - static_cast<std::size_t>(distinct);
+    DataSetManifest& manifest = report_.manifest;
+    if (manifest.count == 0) throw data_error("not one of the images is good", options_.inputs.front());
+    write_duplicates();
+    manifest.name = set_name_of(options_.output);
+    manifest.classes = plan_.sources.classes;
+    manifest.fingerprint = fingerprint_.hex();
+    manifest.left_out = report_.left_out.size();
+    manifest.transcode = options_.transcode;
+    write_dataset_manifest(options_.output, manifest);
     return std::move(report_);
   }
 
  private:
-  void make(const fs::path& file, const PlannedShard& planned) {
-    const std::size_t n = planned.items.size();
-    std::vector<ShardItem> items(n);
-    std::vector<std::string> problem(n);
-    std::vector<Hash128> hash(n);
-    for_each_parallel(n, workers_, [&](std::size_t i) {
-      const SourceItem& source = planned.items[i];
-      ShardItem& item = items[i];
-      try {
-        item.bytes = fetch(sources_, source);
-        examine(item);
-      } catch (const Error& error) {
-        problem[i] = error.problem();
-        if (options_.on_bad == OnBad::fail) throw refuse(source.file.string(), problem[i]);
+  struct Seen {
+    Hash128 hash;
+    std::uint64_t item;
+    auto operator<=>(const Seen&) const = default;
+  };
+
+  void write_duplicates() {
+    std::sort(seen_.begin(), seen_.end());
+    std::vector<std::pair<std::uint64_t, std::uint64_t>> pairs;  // Later image, first image.
+    for (std::size_t i = 1, first = 0; i < seen_.size(); ++i) {
+      if (seen_[i].hash != seen_[first].hash) {
+        first = i;
+      } else {
+        pairs.emplace_back(seen_[i].item, seen_[first].item);
       }
-      item.name = source.name;
-      item.label = source.label;
-      hash[i] = hash_of(item.bytes);
-      step(!problem[i].empty());
-    });
-    std::vector<BadImage> bad;
-    std::size_t good = 0;
-    for (std::size_t i = 0; i < n; ++i) {
-      if (!problem[i].empty()) {
-        bad.push_back({items[i].name, problem[i]});
-        continue;
-      }
-      record(items[i].name, items[i].label, items[i].bytes.size(), hash[i]);
-      if (good != i) items[good] = std::move(items[i]);
-      ++good;
     }
-    items.resize(good);
-    count_ = good;
-    report_.left_out.insert(report_.left_out.end(), bad.begin(), bad.end());
-    if (good > 0) write_shard(file, items, bad);
-  }
-
-  void reuse(const fs::path& file, const PlannedShard& planned) {
-    const Shard shard(file);
-    const std::vector<std::string> names = shard.names();
-    const std::vector<BadImage> bad = shard.left_out();
-    if (options_.on_bad == OnBad::fail && !bad.empty()) throw refuse(bad.front().name, bad.front().reason);
-    if (shard.count() + bad.size() != planned.items.size() || names.size() != shard.count()) {
-      throw data_error("the shard does not hold what it was packed from", file.string(), "delete it and run again");
+    std::sort(pairs.begin(), pairs.end());
+    report_.manifest.duplicates = pairs.size();
+    std::string text;
+    for (const auto& [later, first] : pairs) {
+      const Duplicate pair{plan_.sources.items[later].name, plan_.sources.items[first].name};
+      if (report_.duplicates.size() < shown_duplicates) report_.duplicates.push_back(pair);
+      text += list_field(one_line(pair.name)) + "," + list_field(one_line(pair.first)) + "\n";
     }
-    std::vector<Hash128> hash(shard.count());
-    for_each_parallel(shard.count(), workers_, [&](std::size_t i) {
-      hash[i] = hash_of(shard.read(i));
-      step(false);
-    });
-    for (std::size_t i = 0; i < shard.count(); ++i)
-      record(names[i], shard.label(i), shard.size_of(i), hash[i]);
-    for (std::size_t i = 0; i < bad.size(); ++i)
-      step(true);
-    count_ = shard.count();
-    ++report_.shards_reused;
-    report_.left_out.insert(report_.left_out.end(), bad.begin(), bad.end());
+    if (!text.empty()) write_durably(options_.output / duplicates_file, text);
   }
 
-  static Error refuse(const std::string& name, const std::string& reason) {
-    return data_error("bad image: " + reason, name,
-                      "repair or remove it, or pass --on-bad skip to leave such files out");
-  }
-
-  void record(const std::string& name, std::int32_t label, std::size_t size, const Hash128& hash) {
-    fingerprint_.update(json{name, label, hash}.dump());
-    hashes_.push_back(hash);
-    report_.bytes += size;
-  }
-
-  void step(bool bad) {
-    const std::lock_guard guard(mutex_);
-    ++progress_.done;
-    progress_.bad += bad;
-    if (options_.progress) options_.progress(progress_);
-  }
-
+  const PackPlan& plan_;
   const PackOptions& options_;
-  const Sources& sources_;
-  int workers_;
-  std::mutex mutex_;
-  PackProgress progress_;
   PackReport report_;
-  Hasher fingerprint_;
-  std::vector<Hash128> hashes_;
-  std::uint64_t count_ = 0;  ///< Images in the shard just added.
+  Fingerprint fingerprint_;
+  std::vector<Seen> seen_;
 };
 
 /// A finished data set in the output folder: the same one, or not ours to touch.
-PackReport report_finished(const PackOptions& options, const Sources& sources, const json& old, const json& now) {
-  if (old != now) {
+PackReport report_finished(const PackOptions& options, const PackPlan& plan, const json& old_record,
+                           const json& new_record) {
+  if (old_record != new_record) {
     throw data_error("the output folder already holds a data set packed from other images or with other options",
                      options.output.string(), "choose another folder, or delete this one first");
   }
   const DataSet set(options.output);
   PackReport report;
   report.manifest = set.manifest();
-  report.ignored = sources.ignored;
+  report.ignored = plan.sources.ignored;
+  report.labels_unused = plan.sources.labels_unused;
   report.already_complete = true;
   report.shards_reused = set.shards().size();
   for (const Shard& shard : set.shards()) {
     const std::vector<BadImage> bad = shard.left_out();
     report.left_out.insert(report.left_out.end(), bad.begin(), bad.end());
-    for (std::size_t i = 0; i < shard.count(); ++i)
+    for (std::size_t i = 0; i < shard.count(); ++i) {
       report.bytes += shard.size_of(i);
+      report.transcoded += (shard.flags(i) & flag_transcoded) != 0;
+    }
+  }
+  if (fs::exists(options.output / duplicates_file)) {
+    for (const ListLine& line : read_list(options.output / duplicates_file)) {
+      if (report.duplicates.size() == shown_duplicates) break;
+      report.duplicates.push_back({line.name, line.label.value_or("")});
+    }
   }
   if (options.on_bad == OnBad::fail && report.manifest.left_out > 0) {
     throw data_error(
@@ -311,49 +173,92 @@ PackReport report_finished(const PackOptions& options, const Sources& sources, c
   return report;
 }
 
+/// What rank 0 does before any shard: the plan, and the folder made ready. A report if there is nothing to do.
+std::optional<PackReport> prepare(const PackOptions& options, PackPlan& plan, std::optional<FolderLock>& lock) {
+  plan = make_plan(options);
+  const json new_record = record_of(plan, options);
+  const json old_record = read_record(options.output);
+  if (fs::exists(options.output / "dataset.json")) return report_finished(options, plan, old_record, new_record);
+  if (fs::exists(options.output) && !fs::is_directory(options.output)) {
+    throw data_error("the output is no folder", options.output.string());
+  }
+  std::error_code error;
+  fs::create_directories(options.output, error);
+  if (error) throw data_error("cannot make the output folder: " + error.message(), options.output.string());
+  lock = FolderLock::exclusive(options.output);
+  prepare_folder(options.output, plan, old_record, new_record);
+  lock->share();
+  return std::nullopt;
+}
+
+/// The ranks take a shard each, round after round: an error ends the job within a round, and the lowest shard's is the
+/// one that is told.
+void pack_rounds(const World& world, const PackPlan& plan, const PackOptions& options, Summary& summary) {
+  std::optional<SourceReader> reader;
+  world.agree([&] { reader.emplace(plan.sources); });
+  const bool root = world.rank() == 0;
+  const auto size = static_cast<std::size_t>(world.size());
+  const std::size_t shards = plan.shards.size();
+  Counter counter(options, plan.sources.items.size());
+  ShardTools tools{plan, options, *reader, options.workers, {}};
+  if (root) tools.step = [&](bool bad) { counter.step(bad); };
+  for (std::size_t first = 0; first < shards; first += size) {
+    const std::size_t mine = first + static_cast<std::size_t>(world.rank());
+    const std::size_t end = std::min(shards, first + size);
+    counter.begin(plan.shards[first].end - plan.shards[first].begin,
+                  plan.shards[end - 1].end - plan.shards[first].begin);
+    std::string made;
+    world.agree([&] {
+      if (mine < shards) made = to_bytes(pack_shard(tools, plan.shards[mine]));
+    });
+    const std::vector<std::string> all = world.gather(made);
+    world.on_root([&] {
+      std::uint64_t bad = 0;
+      for (std::size_t k = first; k < end; ++k) {
+        const PackedShard shard = shard_from_bytes(all[k - first]);
+        summary.add(plan.shards[k], shard);
+        if (k != first) bad += shard.left_out.size();
+      }
+      counter.end(bad);
+      return std::string();
+    });
+  }
+}
+
 }  // namespace
 
-PackReport pack(const PackOptions& options) {
-  const Sources sources = list_sources(options.inputs, options.labels);
-  const std::vector<PlannedShard> plan = plan_shards(sources, options);
-  const json now = to_json(sources, plan);
-  const json old = read_plan(options.output);
-  if (fs::exists(options.output / "dataset.json")) return report_finished(options, sources, old, now);
-  prepare_folder(options.output, plan, old, now);
+PackReport pack(const World& world, const PackOptions& options) {
+  PackPlan plan;
+  std::optional<FolderLock> lock;
+  std::optional<PackReport> finished;
+  const std::string shared = world.on_root([&] {
+    finished = prepare(options, plan, lock);
+    return finished || world.size() == 1 ? std::string() : to_bytes(plan);
+  });
+  if (world.size() > 1 && shared.empty()) return finished.value_or(PackReport{});
+  if (finished) return *std::move(finished);
   try {
-    Packer packer(options, sources);
-    for (const PlannedShard& shard : plan)
-      packer.add(shard);
-    PackReport report = packer.finish();
-    if (report.manifest.count == 0) throw data_error("not one of the images is good", options.inputs.front());
-    report.manifest.name = set_name(options.output);
-    report.manifest.classes = sources.classes;
-    write_dataset_manifest(options.output, report.manifest);
+    world.agree([&] {
+      if (world.rank() == 0) return;
+      plan = plan_from_bytes(shared);
+      lock = FolderLock::shared(options.output);
+    });
+    Summary summary(plan, options);
+    pack_rounds(world, plan, options, summary);
+    PackReport report;
+    world.on_root([&] {
+      report = summary.finish();
+      return std::string();
+    });
     return report;
-  } catch (...) {
-    clean_up(options.output, plan);
+  } catch (const AgreedError&) {
+    if (world.rank() == 0) clean_folder(options.output, plan);
     throw;
   }
 }
 
-std::uint64_t parse_size(std::string_view text) {
-  static const std::map<std::string_view, std::uint64_t> units{{"", 1},
-                                                               {"B", 1},
-                                                               {"KiB", std::uint64_t{1} << 10},
-                                                               {"MiB", std::uint64_t{1} << 20},
-                                                               {"GiB", std::uint64_t{1} << 30},
-                                                               {"TiB", std::uint64_t{1} << 40},
-                                                               {"kB", 1000},
-                                                               {"MB", 1000000},
-                                                               {"GB", 1000000000},
-                                                               {"TB", 1000000000000}};
-  std::uint64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  const auto unit = units.find(std::string_view(end, static_cast<std::size_t>(text.data() + text.size() - end)));
-  if (error != std::errc{} || unit == units.end() || number == 0 || number > (~std::uint64_t{0} >> 1) / unit->second) {
-    throw usage_error("\"" + std::string(text) + "\" is no size", "", "write for instance 1GiB or 500MB");
-  }
-  return number * unit->second;
+PackReport pack(const PackOptions& options) {
+  return pack(World::alone(), options);
 }
 
 }  // namespace msn

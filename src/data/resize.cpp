@@ -4,16 +4,12 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <vector>
 
 #include "base/error.hpp"
-#include "data/clones.hpp"
 
 namespace msn {
 
 namespace {
-
-constexpr int fraction_bits = 22;
 
 double bilinear(double t) {
   t = std::abs(t);
@@ -29,176 +25,179 @@ double bicubic(double t) {
   return 0.0;
 }
 
-/// For each output position of one axis: the first input position and the fixed-point weights of it and its neighbours.
-struct Taps {
-  std::vector<int> first;
-  std::vector<int> count;
-  std::vector<std::int32_t> weight;  ///< [output][most]
-  std::size_t most = 0;              ///< Weights reserved for each output position.
-};
-
-Taps make_taps(int in, int out, Interpolation interpolation) {
+/// The filter of one axis, in double as Pillow computes it. `exact` is scratch.
+void make_taps(int in, int out, Interpolation interpolation, std::vector<double>& exact, Taps& taps) {
   const bool cubic = interpolation == Interpolation::bicubic;
   const double scale = static_cast<double>(in) / out;
   const double stretch = std::max(scale, 1.0);
   const double support = (cubic ? 2.0 : 1.0) * stretch;
   const double inverse = 1.0 / stretch;
-  Taps taps;
-  taps.most = static_cast<std::size_t>(std::ceil(support)) * 2 + 1;
-  taps.first.resize(static_cast<std::size_t>(out));
-  taps.count.resize(static_cast<std::size_t>(out));
-  taps.weight.assign(static_cast<std::size_t>(out) * taps.most, 0);
-  std::vector<double> exact(taps.most);
-  for (int o = 0; o < out; ++o) {
-    const double centre = (o + 0.5) * scale;
-    const int low = std::max(0, static_cast<int>(centre - support + 0.5));
-    const int high = std::min(in, static_cast<int>(centre + support + 0.5));
-    const auto count = static_cast<std::size_t>(high - low);
+  const auto outputs = static_cast<std::size_t>(out);
+  taps.most_pairs = static_cast<std::size_t>(std::ceil(support)) + 1;
+  taps.first.resize(outputs);
+  taps.pairs.resize(outputs);
+  taps.low.resize(outputs * taps.most_pairs);
+  taps.high.resize(outputs * taps.most_pairs);
+  exact.resize(2 * taps.most_pairs);
+  for (std::size_t o = 0; o < outputs; ++o) {
+    const double centre = (static_cast<double>(o) + 0.5) * scale;
+    const int first = std::max(0, static_cast<int>(centre - support + 0.5));
+    const int end = std::min(in, static_cast<int>(centre + support + 0.5));
+    const auto count = static_cast<std::size_t>(end - first);
     double sum = 0.0;
     for (std::size_t i = 0; i < count; ++i) {
-      const double t = (static_cast<double>(i) + low - centre + 0.5) * inverse;
+      const double t = (static_cast<double>(i) + first - centre + 0.5) * inverse;
       exact[i] = cubic ? bicubic(t) : bilinear(t);
       sum += exact[i];
     }
-    for (std::size_t i = 0; i < count; ++i) {
-      const double weight = (sum != 0.0 ? exact[i] / sum : exact[i]) * (1 << fraction_bits);
-      taps.weight[static_cast<std::size_t>(o) * taps.most + i] =
-          static_cast<std::int32_t>(weight < 0 ? weight - 0.5 : weight + 0.5);
-    }
-    taps.first[static_cast<std::size_t>(o)] = low;
-    taps.count[static_cast<std::size_t>(o)] = high - low;
-  }
-  return taps;
-}
-
-constexpr std::size_t block = 48;  ///< Bytes that weigh() sums at once, few enough for registers; 16 RGB pixels.
-
-/// out[o][lane] = rounded sum over taps i of weight[o][i] * in[first[o] + i][lane], for all output positions o.
-/// Both passes are this one: along columns a lane is a byte of a row, along rows a byte of 16 transposed rows. Rows of
-/// `in` and `out` are `in_stride` and `out_stride` bytes apart and hold a whole number of blocks.
-MSN_CLONES void weigh(const std::uint8_t* in, std::size_t in_stride, std::uint8_t* out, std::size_t out_stride,
-                      std::size_t blocks, const Taps& taps) {
-  const std::size_t outputs = taps.first.size();
-  for (std::size_t o = 0; o < outputs; ++o) {
-    const std::int32_t* weight = taps.weight.data() + o * taps.most;
-    const int count = taps.count[o];
-    for (std::size_t b = 0; b < blocks; ++b) {
-      const std::uint8_t* from = in + static_cast<std::size_t>(taps.first[o]) * in_stride + b * block;
-      std::int32_t sum[block];
-      for (std::int32_t& lane : sum)
-        lane = 1 << (fraction_bits - 1);
-      for (int i = 0; i < count; ++i, from += in_stride) {
-        for (std::size_t lane = 0; lane < block; ++lane)
-          sum[lane] += weight[i] * from[lane];
-      }
-      std::uint8_t* to = out + o * out_stride + b * block;
-      for (std::size_t lane = 0; lane < block; ++lane) {
-        to[lane] = static_cast<std::uint8_t>(std::min(std::max(sum[lane] >> fraction_bits, 0), 255));
-      }
+    const auto weight = [&](std::size_t i) {
+      if (i >= count) return 0;
+      const double fixed = (sum != 0.0 ? exact[i] / sum : exact[i]) * (1 << Taps::fraction_bits);
+      return static_cast<int>(fixed < 0 ? fixed - 0.5 : fixed + 0.5);
+    };
+    taps.first[o] = first;
+    taps.pairs[o] = (end - first + 1) / 2;
+    for (std::size_t i = 0; 2 * i < count; ++i) {
+      constexpr int mask = (1 << Taps::low_bits) - 1;
+      const int a = weight(2 * i);
+      const int b = weight(2 * i + 1);
+      const auto together = [](int front, int back) {
+        return (static_cast<std::uint32_t>(front) & 0xffffu) | static_cast<std::uint32_t>(back) << 16;
+      };
+      taps.low[o * taps.most_pairs + i] = together(a & mask, b & mask);
+      taps.high[o * taps.most_pairs + i] = together(a >> Taps::low_bits, b >> Taps::low_bits);
     }
   }
 }
 
-/// Interleaved RGB rows, padded so that each row is a whole number of blocks.
-struct Rows {
-  std::size_t width = 0;
-  std::size_t height = 0;
-  std::size_t stride = 0;
-  std::vector<std::uint8_t> bytes;
-};
-
-Rows make_rows(std::size_t width, std::size_t height) {
-  const std::size_t stride = (3 * width + block - 1) / block * block;
-  return {width, height, stride, std::vector<std::uint8_t>(stride * height)};
-}
-
-Rows cut(const Image& image, const CropBox& box) {
-  Rows rows = make_rows(static_cast<std::size_t>(box.width), static_cast<std::size_t>(box.height));
-  for (std::size_t y = 0; y < rows.height; ++y) {
-    const std::size_t at = ((static_cast<std::size_t>(box.top) + y) * static_cast<std::size_t>(image.width) +
-                            static_cast<std::size_t>(box.left)) *
-                           3;
-    std::memcpy(rows.bytes.data() + y * rows.stride, image.rgb.data() + at, 3 * rows.width);
+void flip_rows(Planes& image) {
+  const auto width = static_cast<std::ptrdiff_t>(image.width());
+  for (std::size_t c = 0; c < 3; ++c) {
+    const auto plane = image.plane(c);
+    for (auto row = plane.begin(); row != plane.end(); row += width)
+      std::reverse(row, row + width);
   }
-  return rows;
-}
-
-/// Copies `count` pixels of 3 bytes, `from_step` and `to_step` bytes apart, by four bytes where a fourth may be
-/// touched. The one byte too many is overwritten by the next copy to that place.
-void copy_pixels(const std::uint8_t* from, std::size_t from_step, std::uint8_t* to, std::size_t to_step,
-                 std::size_t count) {
-  for (std::size_t i = 0; i + 1 < count; ++i)
-    std::memcpy(to + i * to_step, from + i * from_step, 4);
-  if (count > 0) std::memcpy(to + (count - 1) * to_step, from + (count - 1) * from_step, 3);
-}
-
-Rows resize_width(const Rows& in, int width, Interpolation interpolation) {
-  constexpr std::size_t together = block / 3;
-  const Taps taps = make_taps(static_cast<int>(in.width), width, interpolation);
-  Rows out = make_rows(static_cast<std::size_t>(width), in.height);
-  std::vector<std::uint8_t> turned_in(in.width * block);
-  std::vector<std::uint8_t> turned_out(out.width * block);
-  for (std::size_t top = 0; top < in.height; top += together) {
-    const std::size_t rows = std::min(together, in.height - top);
-    // Row after row: the fourth byte of a copy belongs to the next row's pixel, which is copied later.
-    for (std::size_t r = 0; r < rows; ++r) {
-      const std::uint8_t* from = in.bytes.data() + (top + r) * in.stride;
-      if (r + 1 < together) {
-        copy_pixels(from, 3, turned_in.data() + 3 * r, block, in.width);
-      } else {
-        for (std::size_t x = 0; x < in.width; ++x)
-          std::memcpy(turned_in.data() + x * block + 3 * r, from + 3 * x, 3);
-      }
-    }
-    weigh(turned_in.data(), block, turned_out.data(), block, 1, taps);
-    for (std::size_t r = 0; r < rows; ++r) {
-      copy_pixels(turned_out.data() + 3 * r, block, out.bytes.data() + (top + r) * out.stride, 3, out.width);
-    }
-  }
-  return out;
-}
-
-Rows resize_height(const Rows& in, int height, Interpolation interpolation) {
-  const Taps taps = make_taps(static_cast<int>(in.height), height, interpolation);
-  Rows out = make_rows(in.width, static_cast<std::size_t>(height));
-  weigh(in.bytes.data(), in.stride, out.bytes.data(), out.stride, in.stride / block, taps);
-  return out;
-}
-
-Planes split(const Rows& rows, const CropBox& box) {
-  Planes planes = make_planes(box.width, box.height);
-  const std::size_t pixels = planes.pixels();
-  std::uint8_t* to = planes.values.data();
-  for (std::size_t y = 0; y < static_cast<std::size_t>(box.height); ++y) {
-    const std::uint8_t* from = rows.bytes.data() + (static_cast<std::size_t>(box.top) + y) * rows.stride +
-                               3 * static_cast<std::size_t>(box.left);
-    for (std::size_t x = 0; x < static_cast<std::size_t>(box.width); ++x, ++to) {
-      to[0] = from[3 * x];
-      to[pixels] = from[3 * x + 1];
-      to[2 * pixels] = from[3 * x + 2];
-    }
-  }
-  return planes;
-}
-
-Rows resize(Rows rows, int width, int height, Interpolation interpolation, ResizeOrder order) {
-  const int in_width = static_cast<int>(rows.width);
-  const int in_height = static_cast<int>(rows.height);
-  const bool vertical_first = order == ResizeOrder::pillow13 && in_width != width && in_height > height &&
-                              in_height - height > 2 * (in_width - width);
-  if (vertical_first) rows = resize_height(rows, height, interpolation);
-  if (in_width != width) rows = resize_width(rows, width, interpolation);
-  if (!vertical_first && in_height != height) rows = resize_height(rows, height, interpolation);
-  return rows;
 }
 
 }  // namespace
 
-Planes resized_crop(const Image& image, const CropBox& box, int width, int height, Interpolation interpolation,
-                    ResizeOrder order) {
-  MSN_CHECK(box.top >= 0 && box.left >= 0 && box.width > 0 && box.height > 0 && width > 0 && height > 0);
-  MSN_CHECK(box.top + box.height <= image.height && box.left + box.width <= image.width);
-  return split(resize(cut(image, box), width, height, interpolation, order), {0, 0, height, width});
+/// The vertical pass of one plane: 32 columns at a time, the last ones first, because what they write beyond a row
+/// belongs to the next one.
+void Resizer::weigh_rows(const std::uint8_t* in, std::uint8_t* out, std::size_t width) {
+  constexpr std::size_t strip = 2 * turned_rows;
+  for (std::size_t at = (width - 1) / strip * strip;; at -= strip) {
+    const std::uint8_t* const from[2] = {in + at, in + at + turned_rows};
+    std::uint8_t* const to[2] = {out + at, out + at + turned_rows};
+    kernels_->weigh(from, width, to, static_cast<std::ptrdiff_t>(width), vertical_);
+    if (at == 0) return;
+  }
+}
+
+/// The horizontal pass of two blocks of turned columns into turned_.
+void Resizer::weigh_columns(const std::array<const std::uint8_t*, 2>& in, std::size_t width, bool flip) {
+  // A tile of 16 columns is turned back whole.
+  const std::size_t block = (width + turned_rows) * turned_rows;
+  columns_.resize(2 * block);
+  turned_ = {columns_.data(), columns_.data() + block};
+  const std::size_t last = flip ? (width - 1) * turned_rows : 0;
+  std::uint8_t* const to[2] = {turned_[0] + last, turned_[1] + last};
+  const auto step = static_cast<std::ptrdiff_t>(turned_rows);
+  kernels_->weigh(in.data(), turned_rows, to, flip ? -step : step, horizontal_);
+}
+
+void Resizer::horizontal_first(const TurnedImage& image, const CropBox& box, const ResizeTo& to, Planes& out) {
+  const bool wide = box.width != to.width;
+  const bool high = box.height != to.height;
+  if (wide) make_taps(box.width, to.width, to.interpolation, exact_, horizontal_);
+  if (high) make_taps(box.height, to.height, to.interpolation, exact_, vertical_);
+  const auto top = static_cast<std::size_t>(box.top);
+  const auto left = static_cast<std::size_t>(box.left);
+  const auto width = static_cast<std::size_t>(to.width);
+  const std::size_t begin = top / turned_rows;
+  const std::size_t end = (top + static_cast<std::size_t>(box.height) - 1) / turned_rows + 1;
+  // The vertical pass may read a row more, of which it takes nothing.
+  rows_.resize(((end - begin) * turned_rows + 1) * width + pixel_slack);
+  for (std::size_t c = 0; c < 3; ++c) {
+    const auto put_back = [&](const std::uint8_t* turned, std::size_t block) {
+      kernels_->unturn(turned, width, rows_.data() + (block - begin) * turned_rows * width, width, turned_rows);
+    };
+    for (std::size_t block = begin; block < end; block += 2) {
+      const std::size_t second = std::min(block + 1, end - 1);
+      if (wide) {
+        weigh_columns({image.columns(c, block, left), image.columns(c, second, left)}, width, to.flip);
+        put_back(turned_[0], block);
+        if (second != block) put_back(turned_[1], second);
+      } else {
+        put_back(image.columns(c, block, left), block);
+        if (second != block) put_back(image.columns(c, second, left), second);
+      }
+    }
+    const std::uint8_t* from = rows_.data() + (top - begin * turned_rows) * width;
+    if (high) {
+      weigh_rows(from, out.plane(c).data(), width);
+    } else {
+      std::memcpy(out.plane(c).data(), from, out.pixels());
+    }
+  }
+  if (to.flip && !wide) flip_rows(out);
+}
+
+void Resizer::vertical_first(const TurnedImage& image, const CropBox& box, const ResizeTo& to, Planes& out) {
+  make_taps(box.width, to.width, to.interpolation, exact_, horizontal_);
+  make_taps(box.height, to.height, to.interpolation, exact_, vertical_);
+  const auto top = static_cast<std::size_t>(box.top);
+  const auto left = static_cast<std::size_t>(box.left);
+  const auto in_width = static_cast<std::size_t>(box.width);
+  const auto width = static_cast<std::size_t>(to.width);
+  const auto height = static_cast<std::size_t>(to.height);
+  const std::size_t begin = top / turned_rows;
+  const std::size_t end = (top + static_cast<std::size_t>(box.height) - 1) / turned_rows + 1;
+  rows_.resize(((end - begin) * turned_rows + 1) * in_width + pixel_slack);
+  weighed_.resize(height * in_width + pixel_slack);
+  turned_in_.resize(2 * (in_width + turned_rows) * turned_rows);
+  for (std::size_t c = 0; c < 3; ++c) {
+    for (std::size_t block = begin; block < end; ++block) {
+      kernels_->unturn(image.columns(c, block, left), in_width, rows_.data() + (block - begin) * turned_rows * in_width,
+                       in_width, turned_rows);
+    }
+    weigh_rows(rows_.data() + (top - begin * turned_rows) * in_width, weighed_.data(), in_width);
+    for (std::size_t y = 0; y < height; y += 2 * turned_rows) {
+      std::array<std::uint8_t*, 2> turned{turned_in_.data(), turned_in_.data() + turned_in_.size() / 2};
+      for (std::size_t half = 0; half < 2; ++half) {
+        std::array<const std::uint8_t*, turned_rows> rows;
+        for (std::size_t r = 0; r < turned_rows; ++r)
+          rows[r] = weighed_.data() + std::min(y + half * turned_rows + r, height - 1) * in_width;
+        kernels_->turn(rows.data(), in_width, turned[half]);
+      }
+      weigh_columns({turned[0], turned[1]}, width, to.flip);
+      for (std::size_t half = 0; half < 2 && y + half * turned_rows < height; ++half) {
+        const std::size_t row = y + half * turned_rows;
+        kernels_->unturn(turned_[half], width, out.plane(c).data() + row * width, width,
+                         std::min(turned_rows, height - row));
+      }
+    }
+  }
+}
+
+void Resizer::resized_crop(const TurnedImage& image, const CropBox& box, const ResizeTo& to, Planes& out) {
+  MSN_CHECK(box.top >= 0 && box.left >= 0 && box.width > 0 && box.height > 0 && to.width > 0 && to.height > 0);
+  MSN_CHECK(box.top + box.height <= image.height() && box.left + box.width <= image.width());
+  out.reshape(to.width, to.height);
+  const bool vertical = to.order == ResizeOrder::pillow13 && box.width != to.width && box.height > to.height &&
+                        box.height - to.height > 2 * (box.width - to.width);
+  if (vertical) {
+    vertical_first(image, box, to, out);
+  } else {
+    horizontal_first(image, box, to, out);
+  }
+}
+
+Planes resized_crop(const Image& image, const CropBox& box, const ResizeTo& to) {
+  TurnedImage turned;
+  turned.assign(image);
+  Planes out;
+  Resizer().resized_crop(turned, box, to, out);
+  return out;
 }
 
 Planes resize_and_centre_crop(const Image& image, int resize_to, int crop, Interpolation interpolation,
@@ -210,9 +209,19 @@ Planes resize_and_centre_crop(const Image& image, int resize_to, int crop, Inter
   const int stretched = static_cast<int>(resize_to * long_side / short_side);
   const int width = upright ? resize_to : stretched;
   const int height = upright ? stretched : resize_to;
-  const auto margin = [crop](int size) { return static_cast<int>(std::nearbyint((size - crop) / 2.0)); };
-  return split(resize(cut(image, {0, 0, image.height, image.width}), width, height, interpolation, order),
-               {margin(height), margin(width), crop, crop});
+  const Planes whole =
+      resized_crop(image, {0, 0, image.height, image.width}, {width, height, interpolation, order, false});
+  const auto margin = [crop](int size) { return static_cast<std::size_t>(std::nearbyint((size - crop) / 2.0)); };
+  Planes out;
+  out.reshape(crop, crop);
+  for (std::size_t c = 0; c < 3; ++c) {
+    const auto side = static_cast<std::size_t>(crop);
+    for (std::size_t y = 0; y < side; ++y) {
+      const std::size_t from = (margin(height) + y) * static_cast<std::size_t>(width) + margin(width);
+      std::memcpy(out.plane(c).data() + y * side, whole.plane(c).data() + from, side);
+    }
+  }
+  return out;
 }
 
 }  // namespace msn

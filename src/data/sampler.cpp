@@ -1,44 +1,52 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "data/sampler.hpp"
 
-#include <bit>
+#include <algorithm>
 #include <string>
 
 #include "base/error.hpp"
-#include "base/random.hpp"
+#include "data/permutation.hpp"
 
 namespace msn {
 
-namespace {
+SampleOrder sample_order(const DataConfig& config) {
+  return {config.order, static_cast<std::uint64_t>(config.block), static_cast<std::uint64_t>(config.window)};
+}
 
-constexpr std::uint32_t rounds = 6;
-
-}  // namespace
-
-Sampler::Sampler(std::uint64_t samples, std::uint64_t seed) : samples_(samples), seed_(seed) {
-  MSN_CHECK(samples > 0 && samples <= (std::uint64_t{1} << 32));
-  half_bits_ = (std::bit_width(samples - 1) + 1) / 2;
+Sampler::Sampler(std::uint64_t samples, std::uint64_t seed, const SampleOrder& order, std::uint32_t set)
+    : samples_(samples), seed_(seed), order_(order), set_(set) {
+  MSN_CHECK(samples > 0 && samples <= (std::uint64_t{1} << 32) && order.block > 0 && order.window > 0);
 }
 
 std::uint64_t Sampler::at(std::uint64_t epoch, std::uint64_t position) const {
-  MSN_CHECK(position < samples_ && (epoch >> 32) == 0);
-  const std::array<std::uint32_t, 2> key{static_cast<std::uint32_t>(seed_), static_cast<std::uint32_t>(seed_ >> 32)};
-  const std::uint64_t mask = (std::uint64_t{1} << half_bits_) - 1;
-  std::uint64_t value = position;
-  do {
-    std::uint64_t left = value >> half_bits_;
-    std::uint64_t right = value & mask;
-    for (std::uint32_t round = 0; round < rounds; ++round) {
-      const std::uint32_t tag = static_cast<std::uint32_t>(Purpose::shuffle) << 24 | round;
-      const auto mixed =
-          philox4x32({static_cast<std::uint32_t>(right), tag, 0, static_cast<std::uint32_t>(epoch)}, key);
-      const std::uint64_t next = (left ^ mixed[0]) & mask;
-      left = right;
-      right = next;
-    }
-    value = left << half_bits_ | right;
-  } while (value >= samples_);
-  return value;
+  MSN_CHECK(position < samples_);
+  if (order_.kind == DataOrder::blockwise) return at_blockwise(epoch, position);
+  return Permutation(samples_, {seed_, epoch, Purpose::shuffle, set_}).at(position);
+}
+
+std::uint64_t Sampler::at_blockwise(std::uint64_t epoch, std::uint64_t position) const {
+  const std::uint64_t block = order_.block;
+  const std::uint64_t blocks = (samples_ + block - 1) / block;
+  const Permutation order(blocks, {seed_, epoch, Purpose::shuffle_blocks, set_});
+  // The last block may be shorter than the others; it comes at `short_place`, and what follows begins earlier.
+  const std::uint64_t missing = blocks * block - samples_;
+  const std::uint64_t short_place = order.place_of(blocks - 1);
+  const auto begin_of = [&](std::uint64_t place) { return place * block - (place > short_place ? missing : 0); };
+  const auto place_at = [&](std::uint64_t at) { return (at < begin_of(short_place + 1) ? at : at + missing) / block; };
+
+  const std::uint64_t window = place_at(position) / order_.window;
+  const std::uint64_t begin = begin_of(window * order_.window);
+  const std::uint64_t end = begin_of(std::min(blocks, (window + 1) * order_.window));
+  const Permutation within(end - begin,
+                           {seed_, epoch, Purpose::shuffle_window, set_, static_cast<std::uint32_t>(window)});
+  const std::uint64_t at = begin + within.at(position - begin);
+  const std::uint64_t place = place_at(at);
+  return order.at(place) * block + (at - begin_of(place));
+}
+
+std::uint64_t Sampler::replacement(std::uint64_t epoch, std::uint64_t sample) const {
+  const Permutation order(samples_, {seed_, epoch, Purpose::replacement, set_});
+  return order.at((order.place_of(sample) + 1) % samples_);
 }
 
 std::uint64_t steps_per_epoch(std::uint64_t samples, int global_batch) {

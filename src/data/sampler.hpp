@@ -5,23 +5,43 @@
 #include <cstdint>
 #include <vector>
 
+#include "config/config.hpp"
+
 namespace msn {
 
-/// A random order of the samples 0 .. n-1 for each (seed, epoch): a keyed permutation by a Feistel network over Philox
-/// (Luby and Rackoff, SIAM J. Comput. 17, 1988), walking its cycle until the value is below n.
+/// How a sampler orders the samples of an epoch.
+struct SampleOrder {
+  DataOrder kind = DataOrder::shuffled;
+  std::uint64_t block = 1;   ///< Blockwise: consecutive samples of a block; the last block may be shorter.
+  std::uint64_t window = 1;  ///< Blockwise: blocks of a window.
+};
+
+SampleOrder sample_order(const DataConfig& config);
+
+/// A random order of the samples 0 .. n-1 for each (seed, epoch).
+///
+/// Shuffled: one permutation of all samples. Blockwise: the blocks are permuted, then cut into windows, and the samples
+/// of a window are permuted among themselves; so the samples of any stretch of an epoch come from a few blocks, each of
+/// which is read from one place.
 class Sampler {
  public:
-  /// 0 < n <= 2^32.
-  Sampler(std::uint64_t samples, std::uint64_t seed);
+  /// 0 < n <= 2^32. `set`: the number of the data set, which has orders of its own.
+  Sampler(std::uint64_t samples, std::uint64_t seed, const SampleOrder& order = {}, std::uint32_t set = 0);
 
   /// The sample at `position` of `epoch`; position < n.
   std::uint64_t at(std::uint64_t epoch, std::uint64_t position) const;
+  /// The sample that takes the place of `sample` in `epoch` if that one cannot be read: the next in a second random
+  /// order of the epoch, which is a ring. Applied again and again it comes to every sample once.
+  std::uint64_t replacement(std::uint64_t epoch, std::uint64_t sample) const;
   std::uint64_t samples() const { return samples_; }
 
  private:
+  std::uint64_t at_blockwise(std::uint64_t epoch, std::uint64_t position) const;
+
   std::uint64_t samples_;
   std::uint64_t seed_;
-  int half_bits_;  ///< The network permutes 2^(2 half_bits) values, at least n.
+  SampleOrder order_;
+  std::uint32_t set_;
 };
 
 /// Whole global batches in an epoch; what is left over is dropped (each epoch drops other samples).

@@ -15,10 +15,11 @@ namespace msn {
 
 /// Bits of `flags`.
 enum ShardFlag : std::uint8_t {
-  flag_png = 1,       ///< PNG, otherwise JPEG.
-  flag_gray = 2,      ///< Grey (one channel, or grey and alpha).
-  flag_cmyk = 4,      ///< A JPEG of four inks.
-  flag_oriented = 8,  ///< The EXIF orientation is given and not 1; pixels are used as they are stored.
+  flag_png = 1,          ///< PNG, otherwise JPEG.
+  flag_gray = 2,         ///< Grey (one channel, or grey and alpha).
+  flag_cmyk = 4,         ///< A JPEG of four inks.
+  flag_oriented = 8,     ///< The EXIF orientation is given and not 1; pixels are used as they are stored.
+  flag_transcoded = 16,  ///< Encoded anew by msn pack.
 };
 
 /// One image on its way into a shard.
@@ -53,6 +54,8 @@ class Shard {
   const std::filesystem::path& path() const { return handle_.path(); }
   /// The encoded bytes of one image; throws data_error if their checksum is wrong.
   std::vector<std::byte> read(std::size_t index) const;
+  /// Where the encoded bytes of one image begin in the file, for callers that read them themselves.
+  std::uint64_t position_of(std::size_t index) const { return start_ + offset_[index]; }
   std::size_t size_of(std::size_t index) const { return offset_[index + 1] - offset_[index]; }
   std::int32_t label(std::size_t index) const { return label_[index]; }
   int width(std::size_t index) const { return width_[index]; }

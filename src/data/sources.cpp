@@ -2,18 +2,21 @@
 #include "data/sources.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
-#include <cctype>
-#include <nlohmann/json.hpp>
-#include <set>
+#include <cerrno>
+#include <string_view>
 #include <system_error>
 
 #include "base/error.hpp"
-#include "base/files.hpp"
 #include "data/decode.hpp"
 #include "data/encode.hpp"
+#include "data/names.hpp"
+#include "data/source_listing.hpp"
+#include "data/tar.hpp"
+#include "data/text_list.hpp"
 
 namespace msn {
 
@@ -22,140 +25,137 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr int synthetic_quality = 92;
-constexpr std::size_t file_limit = std::size_t{1} << 30;
+constexpr std::uint64_t file_limit = std::uint64_t{1} << 30;
+constexpr char what_to_give[] = "give a folder of images, a tar, a list of images, or synthetic:shapes";
 
-bool has_image_extension(const fs::path& file) {
-  std::string extension = file.extension().string();
-  std::transform(extension.begin(), extension.end(), extension.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return extension == ".jpg" || extension == ".jpeg" || extension == ".png";
+/// A file is an archive, a list, or nothing to pack; its first bytes tell.
+Listing list_file(const fs::path& file, const struct stat& facts, int workers) {
+  if (!S_ISREG(facts.st_mode))
+    throw data_error("the input is no folder and no regular file", file.string(), what_to_give);
+  std::array<std::byte, tar_block> block{};
+  const std::size_t size = std::min<std::size_t>(block.size(), static_cast<std::size_t>(facts.st_size));
+  FileHandle(file, O_RDONLY).read_at(std::span(block).first(size), 0);
+  const std::string_view head(reinterpret_cast<const char*>(block.data()), size);
+  if (is_tar_header(block) || file.extension() == ".tar") return list_archive(file, workers);
+  // gzip, zstd, xz, bzip2, zip.
+  for (const std::string_view magic : {"\x1f\x8b", "\x28\xb5\x2f\xfd", "\xfd\x37zXZ", "BZh", "PK\x03\x04"}) {
+    if (head.starts_with(magic)) {
+      throw data_error("the input is compressed", file.string(),
+                       "unpack it to a plain .tar first: images do not shrink");
+    }
+  }
+  if (image_format(block) != ImageFormat::unknown) {
+    throw data_error("the input is a single image", file.string(), "give its folder, or a list that names it");
+  }
+  return list_list(file);
 }
 
-bool has_image_magic(const fs::path& file) {
-  const FileHandle handle(file, O_RDONLY);
-  std::array<std::byte, 8> head;
-  if (handle.size() < head.size()) return false;
-  handle.read_at(head, 0);
-  return image_format(head) != ImageFormat::unknown;
+Listing list_input(const std::string& input, int workers) {
+  if (is_synthetic(input)) return list_generator(input);
+  struct stat facts {};
+  if (::stat(input.c_str(), &facts) != 0) {
+    if (errno == ENOENT) throw data_error("no such input", input, what_to_give);
+    throw system_error("cannot open the input", input, errno);
+  }
+  return S_ISDIR(facts.st_mode) ? list_folder(input) : list_file(input, facts, workers);
 }
 
-/// Adds the image files below `folder`, sorted by name.
-void list_folder(const fs::path& folder, Sources& into) {
-  std::error_code error;
-  if (!fs::is_directory(folder, error)) {
-    throw data_error(fs::exists(folder, error) ? "the input is no folder" : "no such input folder", folder.string(),
-                     "give a folder of images, or synthetic:shapes");
+/// An entry of a list as a name below no folder in particular: what leads upwards or from the root is dropped.
+std::string name_of_entry(const std::string& entry) {
+  std::string plain;
+  for (const fs::path& part : fs::path(entry).lexically_normal()) {
+    if (part.empty() || part == "/" || part == ".." || part == ".") continue;
+    plain += (plain.empty() ? "" : "/") + part.string();
   }
-  const std::size_t first = into.items.size();
-  auto options = fs::directory_options::follow_directory_symlink;
-  fs::recursive_directory_iterator it(folder, options, error);
-  for (; !error && it != fs::recursive_directory_iterator(); it.increment(error)) {
-    const fs::directory_entry& entry = *it;
-    const bool hidden = entry.path().filename().string().starts_with('.');
-    std::error_code unreadable;
-    if (entry.is_directory(unreadable)) {
-      if (hidden) it.disable_recursion_pending();
-      continue;
-    }
-    if (hidden) continue;
-    if (!entry.is_regular_file(unreadable) || (!has_image_extension(entry.path()) && !has_image_magic(entry.path()))) {
-      // A link to nothing that is named as an image counts: it is reported as a bad file, not passed over.
-      if (!has_image_extension(entry.path())) {
-        ++into.ignored;
-        continue;
-      }
-    }
-    SourceItem item;
-    item.file = entry.path();
-    item.name = entry.path().lexically_relative(folder).generic_string();
-    if (!is_utf8(item.name)) {
-      throw data_error("the file name is not UTF-8", one_line(item.file.string()), "rename it");
-    }
-    const std::uintmax_t size = entry.file_size(unreadable);
-    item.size = unreadable ? 0 : size;
-    const auto modified = entry.last_write_time(unreadable);
-    item.modified = unreadable ? 0 : static_cast<std::int64_t>(modified.time_since_epoch().count());
-    into.items.push_back(std::move(item));
-  }
-  if (error) throw data_error("cannot list the folder: " + error.message(), folder.string());
-  if (into.items.size() == first) {
-    throw data_error("the folder holds no JPEG or PNG images", folder.string(), "check the path");
-  }
-  std::sort(into.items.begin() + static_cast<std::ptrdiff_t>(first), into.items.end(),
-            [](const SourceItem& a, const SourceItem& b) { return a.name < b.name; });
+  return plain.empty() ? entry : plain;
 }
 
-void list_generator(const std::string& input, Sources& into) {
-  const SyntheticSpec spec = parse_synthetic(input);
+}  // namespace
+
+Listing list_generator(const std::string& input) {
+  Listing listing;
+  listing.input = {SourceKind::generator, {}, 0, parse_synthetic(input)};
+  const SyntheticSpec& spec = listing.input.spec;
   for (std::uint64_t i = 0; i < spec.images; ++i) {
     SourceItem item;
     item.name = synthetic_name(i);
     item.size = static_cast<std::uint64_t>(spec.size) * static_cast<std::uint64_t>(spec.size);
     item.modified = static_cast<std::int64_t>(spec.seed);
-    item.generator = into.generators.size();
-    item.index = i;
-    into.items.push_back(std::move(item));
+    item.position = i;
+    listing.items.push_back(std::move(item));
   }
-  into.generators.push_back(spec);
+  return listing;
 }
 
-/// Sets labels from the first folder of each name.
-void label_by_folder(Sources& sources, Labels labels) {
-  std::set<std::string> classes;
-  const SourceItem* without = nullptr;
-  for (const SourceItem& item : sources.items) {
-    const std::size_t slash = item.name.find('/');
-    if (slash == std::string::npos) {
-      without = without == nullptr ? &item : without;
+Listing list_list(const fs::path& file) {
+  Listing listing;
+  listing.is_list = true;
+  listing.input = {SourceKind::files, file.parent_path(), 0, {}};
+  ClassTable classes;
+  for (ListLine& line : read_list(file)) {
+    SourceItem item;
+    const fs::path target = listing.input.path / line.name;
+    struct stat facts {};
+    if (::stat(target.c_str(), &facts) != 0) {
+      item.problem = "cannot open: " + std::generic_category().message(errno);
+    } else if (!S_ISREG(facts.st_mode)) {
+      item.problem = "no regular file";
     } else {
-      classes.insert(item.name.substr(0, slash));
+      item.size = static_cast<std::uint64_t>(facts.st_size);
+      item.modified = modified_ns(facts);
+    }
+    if (line.label) item.label = classes.add(*line.label);
+    set_name(item, name_of_entry(line.name));
+    if (item.name != line.name) item.path = std::move(line.name);
+    listing.items.push_back(std::move(item));
+  }
+  listing.classes = classes.take();
+  return listing;
+}
+
+Sources list_sources(const SourceOptions& options) {
+  std::vector<Listing> listings;
+  for (const std::string& input : options.inputs) {
+    listings.push_back(list_input(input, options.workers));
+    listings.back().given = input;
+  }
+  return unite(std::move(listings), options);
+}
+
+std::string origin_of(const Sources& sources, const SourceItem& item) {
+  const SourceInput& input = sources.inputs[item.input];
+  switch (input.kind) {
+    case SourceKind::files:
+      return (input.path / (item.path.empty() ? item.name : item.path)).string();
+    case SourceKind::tar:
+      return input.path.string() + ":" + item.name;
+    case SourceKind::generator:
+      break;
+  }
+  return item.name;
+}
+
+SourceReader::SourceReader(const Sources& sources) : sources_(sources) {
+  for (const SourceInput& input : sources.inputs) {
+    archives_.push_back(input.kind == SourceKind::tar ? FileHandle(input.path, O_RDONLY) : FileHandle());
+    if (input.kind == SourceKind::tar && archives_.back().size() != input.size) {
+      throw data_error("the archive has changed since it was listed", input.path.string(), "run again");
     }
   }
-  if (labels == Labels::automatic && classes.empty()) return;
-  if (without != nullptr) {
-    throw data_error("an image lies beside the class folders, so its class is unknown", without->file.string(),
-                     "move it into a class folder, or pass --labels none");
-  }
-  sources.classes.assign(classes.begin(), classes.end());
-  for (SourceItem& item : sources.items) {
-    const auto place =
-        std::lower_bound(sources.classes.begin(), sources.classes.end(), item.name.substr(0, item.name.find('/')));
-    item.label = static_cast<std::int32_t>(place - sources.classes.begin());
-  }
 }
 
-}  // namespace
-
-Sources list_sources(const std::vector<std::string>& inputs, Labels labels) {
-  Sources sources;
-  for (const std::string& input : inputs) {
-    if (is_synthetic(input)) {
-      list_generator(input, sources);
-    } else {
-      list_folder(input, sources);
-    }
+std::vector<std::byte> SourceReader::read(const SourceItem& item) const {
+  if (!item.problem.empty()) throw data_error(item.problem, origin_of(sources_, item));
+  const SourceInput& input = sources_.inputs[item.input];
+  if (input.kind == SourceKind::generator) {
+    return encode_jpeg(draw_synthetic(input.spec, item.position), synthetic_quality);
   }
-  if (labels != Labels::none) label_by_folder(sources, labels);
-  return sources;
-}
-
-bool is_utf8(const std::string& name) {
-  try {
-    nlohmann::json(name).dump();
-    return true;
-  } catch (const nlohmann::json::exception&) {
-    return false;
-  }
-}
-
-std::vector<std::byte> fetch(const Sources& sources, const SourceItem& item) {
-  if (item.file.empty())
-    return encode_jpeg(draw_synthetic(sources.generators[item.generator], item.index), synthetic_quality);
-  const FileHandle handle(item.file, O_RDONLY);
-  const std::size_t size = handle.size();
-  if (size > file_limit) throw data_error("the file is larger than 1 GiB", item.file.string());
+  const bool archived = input.kind == SourceKind::tar;
+  const FileHandle file = archived ? FileHandle() : FileHandle(origin_of(sources_, item), O_RDONLY);
+  const std::uint64_t size = archived ? item.size : file.size();
+  if (size > file_limit) throw data_error("the file is larger than 1 GiB", origin_of(sources_, item));
   std::vector<std::byte> bytes(size);
-  handle.read_at(bytes, 0);
+  (archived ? archives_[item.input] : file).read_at(bytes, item.position);
   return bytes;
 }
 

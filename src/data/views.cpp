@@ -1,27 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "data/views.hpp"
 
-#include <array>
-
 #include "base/error.hpp"
-#include "data/blur.hpp"
 #include "data/colour.hpp"
-#include "data/resize.hpp"
 
 namespace msn {
 
 namespace {
 
-void apply(ColourOperation operation, double factor, Planes& image) {
+void apply(ColourOperation operation, double factor, Planes& image, const PixelKernels& kernels) {
   switch (operation) {
     case ColourOperation::brightness:
-      return adjust_brightness(image, factor);
+      return adjust_brightness(image, factor, kernels);
     case ColourOperation::contrast:
-      return adjust_contrast(image, factor);
+      return adjust_contrast(image, factor, kernels);
     case ColourOperation::saturation:
-      return adjust_saturation(image, factor);
+      return adjust_saturation(image, factor, kernels);
     case ColourOperation::hue:
-      return adjust_hue(image, factor);
+      return adjust_hue(image, factor, kernels);
   }
 }
 
@@ -35,32 +31,73 @@ int view_size(const ViewsConfig& config, int view) {
   return view <= config.random ? config.random_size : config.focal_size;
 }
 
-Planes make_view(const Image& image, const ViewParameters& parameters, int size, const ViewsConfig& config) {
-  Planes view = resized_crop(image, parameters.crop, size, size, config.interpolation, config.resize_order);
-  if (parameters.flip) flip_horizontally(view);
+ViewMaker::ViewMaker(const ViewsConfig& config, const PixelKernels& kernels)
+    : interpolation_(config.interpolation),
+      order_(config.resize_order),
+      kernels_(&kernels),
+      resizer_(kernels),
+      blur_(kernels) {}
+
+const Planes& ViewMaker::make(const TurnedImage& image, const ViewParameters& parameters, int size) {
+  resizer_.resized_crop(image, parameters.crop, {size, size, interpolation_, order_, parameters.flip}, view_);
   if (parameters.jitter) {
-    for (const ColourOperation operation : parameters.order) {
-      apply(operation, parameters.factors[static_cast<std::size_t>(operation)], view);
-    }
+    for (const ColourOperation operation : parameters.order)
+      apply(operation, parameters.factors[static_cast<std::size_t>(operation)], view_, *kernels_);
   }
-  if (parameters.grayscale) to_grayscale(view);
-  if (parameters.blur) gaussian_blur(view, parameters.radius);
-  return view;
+  if (parameters.grayscale) to_grayscale(view_, *kernels_);
+  if (parameters.blur) blur_(view_, parameters.radius);
+  return view_;
 }
 
-void normalise(const Planes& image, const ViewsConfig& config, std::span<float> out) {
-  MSN_CHECK(out.size() == image.values.size());
+Planes make_view(const Image& image, const ViewParameters& parameters, int size, const ViewsConfig& config) {
+  TurnedImage turned;
+  turned.assign(image);
+  return ViewMaker(config).make(turned, parameters, size);
+}
+
+Normaliser::Normaliser(const std::array<double, 3>& mean, const std::array<double, 3>& std) {
+  for (std::size_t c = 0; c < 3; ++c) {
+    for (std::size_t level = 0; level < 256; ++level) {
+      tables_[c][level] =
+          (static_cast<float>(level) / 255.0f - static_cast<float>(mean[c])) / static_cast<float>(std[c]);
+    }
+  }
+}
+
+void Normaliser::write_planes(const Planes& image, std::span<float> out) const {
+  MSN_CHECK(out.size() == 3 * image.pixels());
   float* to = out.data();
   for (std::size_t c = 0; c < 3; ++c) {
-    std::array<float, 256> table;
-    const auto mean = static_cast<float>(config.mean[c]);
-    const auto deviation = static_cast<float>(config.std[c]);
-    for (std::size_t level = 0; level < 256; ++level) {
-      table[level] = (static_cast<float>(level) / 255.0f - mean) / deviation;
-    }
+    const float* table = tables_[c].data();
     for (const std::uint8_t level : image.plane(c))
       *to++ = table[level];
   }
+}
+
+void Normaliser::write_patch_rows(const Planes& image, int patch, std::span<const std::int64_t> kept,
+                                  std::span<float> out) const {
+  const auto side = static_cast<std::size_t>(patch);
+  const auto width = static_cast<std::size_t>(image.width());
+  const std::size_t grid = width / side;
+  MSN_CHECK(out.size() == kept.size() * 3 * side * side);
+  float* to = out.data();
+  for (const std::int64_t number : kept) {
+    const auto row = static_cast<std::size_t>(number) / grid;
+    const auto column = static_cast<std::size_t>(number) % grid;
+    MSN_CHECK(number >= 0 && (row + 1) * side <= static_cast<std::size_t>(image.height()));
+    for (std::size_t c = 0; c < 3; ++c) {
+      const float* table = tables_[c].data();
+      const std::uint8_t* from = image.plane(c).data() + row * side * width + column * side;
+      for (std::size_t y = 0; y < side; ++y, from += width) {
+        for (std::size_t x = 0; x < side; ++x)
+          *to++ = table[from[x]];
+      }
+    }
+  }
+}
+
+void normalise(const Planes& image, const ViewsConfig& config, std::span<float> out) {
+  Normaliser(config).write_planes(image, out);
 }
 
 }  // namespace msn

@@ -43,6 +43,20 @@ StepInput make_step_input(const std::vector<at::Tensor>& views, int random, cons
   return input;
 }
 
+at::Tensor random_view_masks(const Config& config, std::uint64_t epoch, std::uint64_t position,
+                             std::span<const std::uint64_t> samples) {
+  const ViewsConfig& views = config.views;
+  if (views.random == 0) return {};
+  const std::int64_t side = views.random_size / config.model.patch_size;
+  const std::int64_t patches = side * side;
+  if (views.mask_per == MaskPer::image) {
+    return image_masks(config.train.seed, epoch, samples, views.random, patches, views.mask_ratio);
+  }
+  // Every rank draws the same mask: its key is the position of the global batch, not of this rank's share.
+  const std::uint64_t batch_start = position - position % static_cast<std::uint64_t>(config.train.global_batch);
+  return batch_mask(config.train.seed, epoch, batch_start, patches, views.mask_ratio);
+}
+
 StepInput make_step_input(const Batch& batch, const Config& config, at::ScalarType type) {
   const auto samples = static_cast<std::int64_t>(batch.samples.size());
   std::vector<at::Tensor> views;
@@ -52,18 +66,7 @@ StepInput make_step_input(const Batch& batch, const Config& config, at::ScalarTy
     auto* pixels = const_cast<float*>(batch.views[v].data());
     views.push_back(at::from_blob(pixels, {samples, 3, size, size}, at::kFloat).to(type));
   }
-  const std::int64_t side = config.views.random_size / config.model.patch_size;
-  const std::int64_t patches = side * side;
-  at::Tensor keep;
-  if (config.views.random > 0 && config.views.mask_per == MaskPer::batch) {
-    // Every rank draws the same mask: its key is the position of the global batch, not of this rank's share.
-    const std::uint64_t batch_start =
-        batch.position - batch.position % static_cast<std::uint64_t>(config.train.global_batch);
-    keep = batch_mask(config.train.seed, batch.epoch, batch_start, patches, config.views.mask_ratio);
-  } else if (config.views.random > 0) {
-    keep = image_masks(config.train.seed, batch.epoch, batch.samples, config.views.random, patches,
-                       config.views.mask_ratio);
-  }
+  const at::Tensor keep = random_view_masks(config, batch.epoch, batch.position, batch.samples);
   StepInput input = make_step_input(views, config.views.random, keep, config.model.patch_size);
   const auto branch_scale = [&](int first_view, int count) {
     const at::Tensor factors = drop_path_factors(config.train.seed, batch.epoch, batch.samples, first_view, count,

@@ -12,11 +12,17 @@
 
 namespace msn {
 
-StepMetrics gather_metrics(const StepReport& report, double data_wait_seconds, bool stop,
-                           const Communicator& communicator) {
+StepMetrics gather_metrics(const StepReport& report, const RankFacts& facts, const Communicator& communicator) {
   const LossParts& parts = report.objective.parts;
-  const std::vector<double> scalars{parts.loss,       parts.cross_entropy, parts.me_max,      parts.entropy,
-                                    parts.max_target, parts.min_target,    data_wait_seconds, stop ? 1.0 : 0.0};
+  const std::vector<double> scalars{parts.loss,
+                                    parts.cross_entropy,
+                                    parts.me_max,
+                                    parts.entropy,
+                                    parts.max_target,
+                                    parts.min_target,
+                                    facts.data_wait_seconds,
+                                    facts.stop ? 1.0 : 0.0,
+                                    static_cast<double>(facts.bad_samples)};
   const auto count = static_cast<std::int64_t>(scalars.size());
   const std::int64_t prototypes = report.objective.targets.size(1);
   const at::Tensor message = at::zeros({count + prototypes}, at::kDouble);
@@ -35,6 +41,7 @@ StepMetrics gather_metrics(const StepReport& report, double data_wait_seconds, b
   metrics.loss.max_target = means[4];
   metrics.loss.min_target = means[5];
   metrics.data_wait_seconds = most.const_data_ptr<double>()[6];
+  metrics.bad_samples = static_cast<std::uint64_t>(all.select(1, 8).sum().item<double>());
   metrics.stop = most.const_data_ptr<double>()[7] != 0;
   metrics.loss.prototypes_used = most.narrow(0, count, prototypes).sum().item<double>();
   metrics.grad_norm = report.grad_norm;
@@ -74,7 +81,8 @@ void MetricsFile::write(const StepMetrics& metrics) {
                                        {"max_target", metrics.loss.max_target},
                                        {"min_target", metrics.loss.min_target},
                                        {"images_per_second", metrics.images_per_second},
-                                       {"data_wait_seconds", metrics.data_wait_seconds}};
+                                       {"data_wait_seconds", metrics.data_wait_seconds},
+                                       {"bad_samples", metrics.bad_samples}};
   out_ << line.dump() << '\n' << std::flush;
   if (!out_ && !warned_) {
     warned_ = true;

@@ -18,14 +18,21 @@ struct StepMetrics {
   LossParts loss;  ///< Means over ranks; prototypes_used counts distinct targets of the whole global batch.
   ScheduleValues schedule;
   double grad_norm = 0;
-  double images_per_second = 0;  ///< Source images of the global batch over the step's time, waiting included.
-  double data_wait_seconds = 0;  ///< The longest of all ranks.
-  bool stop = false;             ///< Any rank wants to stop.
+  double images_per_second = 0;   ///< Source images of the global batch over the step's time, waiting included.
+  double data_wait_seconds = 0;   ///< The longest of all ranks.
+  std::uint64_t bad_samples = 0;  ///< Images of the global batch that were replaced.
+  bool stop = false;              ///< Any rank wants to stop.
+};
+
+/// What one rank adds to a step's numbers beside its report.
+struct RankFacts {
+  double data_wait_seconds = 0;
+  std::uint64_t bad_samples = 0;
+  bool stop = false;
 };
 
 /// Gathers a step's numbers over ranks: one message, in which the stop flag rides along.
-StepMetrics gather_metrics(const StepReport& report, double data_wait_seconds, bool stop,
-                           const Communicator& communicator);
+StepMetrics gather_metrics(const StepReport& report, const RankFacts& facts, const Communicator& communicator);
 
 /// RUN/metrics.jsonl: one JSON object a step, appended. Only rank 0 makes one. A write that fails warns once; training
 /// goes on.

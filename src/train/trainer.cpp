@@ -12,9 +12,10 @@
 #include "base/log.hpp"
 #include "checkpoint/checkpoint.hpp"
 #include "checkpoint/layout.hpp"
-#include "data/dataset.hpp"
 #include "data/loader.hpp"
+#include "data/sample_store.hpp"
 #include "data/sampler.hpp"
+#include "train/bad_samples.hpp"
 #include "train/batch_tensors.hpp"
 #include "train/initial_weights.hpp"
 #include "train/metrics.hpp"
@@ -34,25 +35,30 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-/// Opens the data set on every rank and checks that the batch fits the ranks and the data.
-std::unique_ptr<DataSet> open_data(const World& world, const Config& config) {
-  std::unique_ptr<DataSet> set;
+/// Opens the data set on every rank and checks that the batch fits the ranks and the data, and that all shards are
+/// there: each rank looks at some, so that each is looked at once.
+std::unique_ptr<SampleStore> open_data(const World& world, const Config& config) {
+  std::unique_ptr<SampleStore> set;
   world.agree([&] {
     check_batch_shares(config.train.global_batch, world.size());
     if (config.train.global_batch < 2) {
       throw config_error("batch normalisation needs at least 2 images a step", "train.global_batch");
     }
-    set = std::make_unique<DataSet>(config.data.path);
+    set = std::make_unique<SampleStore>(config.data.path);
     if (set->count() < static_cast<std::uint64_t>(config.train.global_batch)) {
       throw data_error("the data set has " + std::to_string(set->count()) + " images, fewer than one global batch of " +
                            std::to_string(config.train.global_batch),
                        config.data.path.string(), "pack more images or lower train.global_batch");
     }
+    const std::vector<ShardEntry>& shards = set->manifest().shards;
+    for (auto i = static_cast<std::size_t>(world.rank()); i < shards.size();
+         i += static_cast<std::size_t>(world.size()))
+      check_shard_file(set->folder(), shards[i]);
   });
   return set;
 }
 
-void save(const World& world, TrainState& state, const Config& config, const DataSet& set,
+void save(const World& world, TrainState& state, const Config& config, const SampleStore& set,
           std::uint64_t steps_per_epoch, const std::filesystem::path& run) {
   check_replicas(world, state);
   CheckpointFacts facts;
@@ -91,7 +97,7 @@ constexpr double kReportSeconds = 10;
 }  // namespace
 
 TrainResult train(const World& world, const Config& config, const TrainOptions& options) {
-  const std::unique_ptr<DataSet> set = open_data(world, config);
+  const std::unique_ptr<SampleStore> set = open_data(world, config);
   const auto checkpoint = open_run(world, options.run, config, set->manifest().fingerprint, options.resume);
   if (world.rank() == 0) log::add_file(options.run / "log.txt");
   const int threads = set_up_threads(world, config.runtime.threads);
@@ -128,8 +134,10 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
   const Schedules schedules(config.optim, config.loss, config.train, static_cast<std::int64_t>(per_epoch));
   std::optional<Stepper> stepper;
   world.agree([&] { stepper.emplace(state, config, communicator); });
-  Loader loader(*set, config.views, config.train.seed, config.train.global_batch, world.rank(), world.size(),
-                state.step, config.data.workers);
+  Loader loader(*set, config.views,
+                {config.train.seed, config.train.global_batch, world.rank(), world.size(), state.step,
+                 sample_order(config.data), config.data.workers});
+  BadSamples bad(world, config.data.max_bad, per_epoch * static_cast<std::uint64_t>(config.train.global_batch));
   std::unique_ptr<MetricsFile> metrics_file;
   if (world.rank() == 0) metrics_file = std::make_unique<MetricsFile>(options.run / "metrics.jsonl", state.step);
 
@@ -142,12 +150,14 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
     const Clock::time_point step_start = Clock::now();
     if (inject("step-" + std::to_string(state.step), world.rank())) state.online.values().narrow(0, 0, 1).add_(1);
     Batch batch = loader.next();
+    bad.report(batch);
     const StepInput input = make_step_input(batch, config, type);
     const ScheduleValues schedule = schedules.at(static_cast<std::int64_t>(state.step));
     const StepReport step = stepper->run(input, schedule);
 
     const bool out_of_time = options.max_seconds && seconds_since(start) >= *options.max_seconds;
-    StepMetrics metrics = gather_metrics(step, batch.wait_seconds, out_of_time, communicator);
+    StepMetrics metrics = gather_metrics(step, {batch.wait_seconds, batch.bad.size(), out_of_time}, communicator);
+    bad.count(batch.epoch, metrics.bad_samples);
     metrics.step = state.step;
     metrics.epoch = batch.epoch;
     metrics.schedule = schedule;
@@ -164,13 +174,15 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
       return interval > 0 && state.step % static_cast<std::uint64_t>(interval) == 0;
     };
     if (every(config.train.check_replicas_every)) check_replicas(world, state);
-    if (every(config.checkpoint.every_steps) || result.stopped) {
+    if (every(config.checkpoint.every_steps) || result.stopped || bad.too_many()) {
       save(world, state, config, *set, per_epoch, options.run);
       saved = state.step;
     }
+    if (bad.too_many()) bad.end_run();
   }
   if (saved != state.step) save(world, state, config, *set, per_epoch, options.run);
 
+  result.bad_samples = bad.total();
   result.step = state.step;
   result.total_steps = total;
   result.images_seen = state.step * static_cast<std::uint64_t>(config.train.global_batch);

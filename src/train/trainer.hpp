@@ -22,9 +22,10 @@ struct TrainResult {
   std::uint64_t step = 0;         ///< Completed steps of the run.
   std::uint64_t total_steps = 0;  ///< Of the whole run as configured.
   std::uint64_t images_seen = 0;
-  double images_per_second = 0;  ///< Mean of this life.
-  double last_loss = 0;          ///< Of the last step of this life.
-  bool stopped = false;          ///< Before its end, with a durable checkpoint.
+  double images_per_second = 0;   ///< Mean of this life.
+  double last_loss = 0;           ///< Of the last step of this life.
+  std::uint64_t bad_samples = 0;  ///< Replaced in this life, over all ranks.
+  bool stopped = false;           ///< Before its end, with a durable checkpoint.
   std::filesystem::path checkpoint;
 };
 

@@ -5,6 +5,8 @@
 
 #include "base/files.hpp"
 #include "checkpoint/state.hpp"
+#include "commands/inspect_data.hpp"
+#include "data/pack.hpp"
 #include "support/mpi.hpp"
 #include "support/support.hpp"
 
@@ -36,6 +38,23 @@ TEST(Inspect, DescribesARunWithWhatIsWrongInIt) {
   EXPECT_EQ(facts.at("checkpoints").at(0).at("step"), 20);
   EXPECT_FALSE(facts.at("checkpoints").at(0).contains("problem"));
   EXPECT_TRUE(facts.at("checkpoints").at(1).contains("problem"));
+}
+
+TEST(Inspect, TellsOfImagesThatWereEncodedAnew) {
+  const test::TempDir dir;
+  PackOptions options;
+  options.inputs = {"synthetic:shapes?images=4&size=24"};
+  options.output = dir / "plain";
+  pack(options);
+  EXPECT_TRUE(describe_dataset(options.output).at("transcode").is_null());
+  options.output = dir / "small";
+  options.transcode = Transcode{16, 80};
+  pack(options);
+  const auto facts = describe_dataset(options.output);
+  EXPECT_EQ(facts.at("transcoded"), 4);
+  EXPECT_EQ(facts.at("transcode").at("max_side"), 16);
+  EXPECT_NE(dataset_text(facts).find("encoded anew 4 as JPEG of quality 80, those with a side of more than 16 px"),
+            std::string::npos);
 }
 
 }  // namespace

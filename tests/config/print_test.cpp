@@ -92,7 +92,7 @@ TEST(Digest, LeavesOutWhatChangesNoNumber) {
   const auto with = [](const std::vector<std::string>& overrides) {
     return config_digest(parse_config("", "empty", overrides));
   };
-  EXPECT_EQ(with({"data.path=elsewhere", "data.workers=3", "checkpoint.keep=9", "checkpoint.every_steps=0",
+  EXPECT_EQ(with({"data.path=elsewhere", "data.workers=3", "data.max_bad=0.5", "checkpoint.keep=9", "checkpoint.every_steps=0",
                   "checkpoint.writers=4", "runtime.threads=2"}),
             base);
   EXPECT_EQ(with({"model.arch=custom", "model.width=384", "model.depth=12", "model.heads=6"}), base);

@@ -4,6 +4,7 @@
 
 #include "base/hdf5.hpp"
 #include "data/colour.hpp"
+#include "data/hsv.hpp"
 #include "golden_images.hpp"
 #include "support/sha256.hpp"
 #include "support/support.hpp"
@@ -13,13 +14,23 @@ namespace {
 
 /// All colours whose first channel is `first`.
 Planes slab(int first) {
-  Planes planes = make_planes(256, 256);
+  Planes planes;
+  planes.reshape(256, 256);
   for (std::size_t i = 0; i < planes.pixels(); ++i) {
     planes.plane(0)[i] = static_cast<std::uint8_t>(first);
     planes.plane(1)[i] = static_cast<std::uint8_t>(i >> 8);
     planes.plane(2)[i] = static_cast<std::uint8_t>(i);
   }
   return planes;
+}
+
+template <class Function>
+void for_pixels(Planes& planes, Function function) {
+  for (std::size_t i = 0; i < planes.pixels(); ++i) {
+    const Triple out = function(Triple{planes.plane(0)[i], planes.plane(1)[i], planes.plane(2)[i]});
+    for (std::size_t c = 0; c < 3; ++c)
+      planes.plane(c)[i] = out[c];
+  }
 }
 
 template <class Function>
@@ -35,20 +46,44 @@ void check_all_colours(const std::string& table, Function digest_of) {
 
 TEST(ColourGolden, RgbToHsv) {
   check_all_colours("rgb_to_hsv", [](Planes& planes) {
-    rgb_to_hsv(planes);
+    for_pixels(planes, rgb_to_hsv);
     return test::digest(planes);
   });
 }
 
 TEST(ColourGolden, HsvToRgb) {
   check_all_colours("hsv_to_rgb", [](Planes& planes) {
-    hsv_to_rgb(planes);
+    for_pixels(planes, hsv_to_rgb);
     return test::digest(planes);
   });
 }
 
 TEST(ColourGolden, Luma) {
-  check_all_colours("rgb_to_l", [](Planes& planes) { return test::sha256(luma(planes)); });
+  for (const PixelKernels* kernels : {&generic_pixel_kernels(), &pixel_kernels()}) {
+    check_all_colours("rgb_to_l", [&](Planes& planes) {
+      to_grayscale(planes, *kernels);
+      return test::sha256(planes.plane(1));
+    });
+  }
+}
+
+/// The vectorised hue in one go against the two conversions above, for every colour.
+TEST(ColourGolden, ShiftedHue) {
+  for (int first = 0; first < 256; ++first) {
+    Planes planes = slab(first);
+    Planes expected = planes;
+    const auto shift = static_cast<std::uint8_t>(first * 37 + 1);
+    for_pixels(expected, [&](const Triple& rgb) {
+      Triple hsv = rgb_to_hsv(rgb);
+      hsv[0] = static_cast<std::uint8_t>(hsv[0] + shift);
+      return hsv_to_rgb(hsv);
+    });
+    pixel_kernels().shift_hue(planes.pointers().data(), planes.pixels(), shift);
+    for (std::size_t c = 0; c < 3; ++c) {
+      EXPECT_TRUE(std::equal(expected.plane(c).begin(), expected.plane(c).end(), planes.plane(c).begin()))
+          << "red " << first << ", channel " << c;
+    }
+  }
 }
 
 TEST(Sha256, MatchesTheStandardsExample) {

@@ -6,11 +6,13 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "base/error.hpp"
 #include "base/files.hpp"
+#include "base/hash.hpp"
 #include "data/encode.hpp"
 #include "data/pack.hpp"
 
@@ -50,6 +52,14 @@ inline PackReport pack_folder(const std::filesystem::path& input, const std::fil
   options.output = output;
   options.workers = 2;
   return pack(options);
+}
+
+/// The hash of every file in a folder, by name.
+inline std::map<std::string, std::string> file_hashes(const std::filesystem::path& folder) {
+  std::map<std::string, std::string> out;
+  for (const auto& entry : std::filesystem::directory_iterator(folder))
+    out[entry.path().filename()] = hash_file(entry.path());
+  return out;
 }
 
 /// Expects a data error whose line holds all of `parts`.

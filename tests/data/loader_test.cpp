@@ -4,7 +4,9 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 
-#include "base/hdf5.hpp"
+#include <algorithm>
+#include <set>
+
 #include "data/decode.hpp"
 #include "data/sampler.hpp"
 #include "data/views.hpp"
@@ -14,10 +16,13 @@
 namespace msn {
 namespace {
 
+constexpr std::uint64_t seed = 7;
+constexpr std::uint64_t images = 26;
+
 class LoaderTest : public ::testing::Test {
  protected:
   LoaderTest() {
-    test::write_folder(dir_ / "in", 2, 11);
+    test::write_folder(dir_ / "in", 2, images / 2);
     PackOptions options;
     options.shards = 3;
     test::pack_folder(dir_ / "in", dir_ / "set", options);
@@ -26,101 +31,204 @@ class LoaderTest : public ::testing::Test {
     views_.random_size = 16;
     views_.focal_size = 8;
   }
+
+  static LoaderOptions options(int global_batch, int workers, std::uint64_t first_step = 0, int rank = 0,
+                               int world_size = 1) {
+    return {seed, global_batch, rank, world_size, first_step, {}, workers};
+  }
+
+  /// Spoils the bytes of an image on disk.
+  void damage(std::uint64_t sample) const {
+    const SampleStore store(dir_ / "set");
+    const Extent extent = store.locate(sample);
+    const std::array<std::byte, 4> zeros{};
+    const FileHandle file(dir_ / "set" / store.manifest().shards[extent.shard].file, O_RDWR);
+    file.write_at(zeros, extent.offset + extent.size / 2);
+  }
+
+  /// The views of a batch, made one by one: `pixels` says whose pixels are taken for each sample.
+  std::vector<std::vector<float>> expected_views(std::uint64_t epoch, const std::vector<std::uint64_t>& samples,
+                                                 const std::vector<std::uint64_t>& pixels) const {
+    const DataSet set(dir_ / "set");
+    std::vector<std::vector<float>> views(4);
+    for (std::size_t v = 0; v < views.size(); ++v) {
+      const int size = v < 2 ? 16 : 8;
+      const auto values = static_cast<std::size_t>(3 * size * size);
+      views[v].resize(samples.size() * values);
+      for (std::size_t i = 0; i < samples.size(); ++i) {
+        const Image image = decode(set.read(pixels[i]));
+        const auto parameters =
+            draw_view(views_, image.width, image.height, {seed, epoch, samples[i], static_cast<std::uint32_t>(v)});
+        normalise(make_view(image, parameters, size, views_), views_, std::span(views[v]).subspan(i * values, values));
+      }
+    }
+    return views;
+  }
+
+  /// The global batches of `steps` steps as `world_size` ranks with `workers` threads each make them, put together, and
+  /// the numbers of the bad samples they met.
+  struct Epochs {
+    std::vector<std::vector<std::vector<float>>> views;  ///< [step][view]
+    std::vector<std::vector<std::uint64_t>> bad;         ///< [step]: bad sample, replacement, bad sample, ...
+
+    bool operator==(const Epochs&) const = default;
+  };
+  Epochs run(int global_batch, std::uint64_t steps, int world_size, int workers) const {
+    Epochs epochs;
+    epochs.views.resize(steps, std::vector<std::vector<float>>(4));
+    epochs.bad.resize(steps);
+    for (int rank = 0; rank < world_size; ++rank) {
+      const SampleStore store(dir_ / "set");
+      Loader loader(store, views_, options(global_batch, workers, 0, rank, world_size));
+      for (std::uint64_t step = 0; step < steps; ++step) {
+        Batch batch = loader.next();
+        for (std::size_t v = 0; v < 4; ++v) {
+          auto& whole = epochs.views[step][v];
+          whole.insert(whole.end(), batch.views[v].begin(), batch.views[v].end());
+        }
+        for (const BadSample& bad : batch.bad) {
+          epochs.bad[step].push_back(bad.sample);
+          epochs.bad[step].push_back(bad.replacement);
+        }
+        loader.recycle(std::move(batch));
+      }
+    }
+    return epochs;
+  }
+
   test::TempDir dir_;
   ViewsConfig views_;
 };
 
-TEST_F(LoaderTest, DeliversStepsInOrderAndTheSameForAnyNumberOfWorkers) {
-  const DataSet set(dir_ / "set");
-  Loader one(set, views_, 7, 4, 0, 1, 0, 1);
-  Loader many(set, views_, 7, 4, 0, 1, 0, 5);
-  for (std::uint64_t step = 0; step < 12; ++step) {
-    Batch a = one.next();
-    const Batch b = many.next();
-    EXPECT_EQ(a.epoch, step / 5);
-    EXPECT_EQ(a.position, step % 5 * 4);
-    EXPECT_EQ(a.samples, b.samples);
-    EXPECT_EQ(a.views, b.views);
-    EXPECT_EQ(a.view_sizes, (std::vector<int>{16, 16, 8, 8}));
-    one.recycle(std::move(a));
+TEST_F(LoaderTest, DeliversStepsInOrder) {
+  const SampleStore store(dir_ / "set");
+  Loader loader(store, views_, options(4, 3));
+  const Sampler sampler(images, seed);
+  for (std::uint64_t step = 0; step < 14; ++step) {
+    Batch batch = loader.next();
+    EXPECT_EQ(batch.epoch, step / 6);
+    EXPECT_EQ(batch.position, step % 6 * 4);
+    EXPECT_EQ(batch.samples, samples_of_step(sampler, share_of_step(step, images, 4, 0, 1)));
+    EXPECT_EQ(batch.view_sizes, (std::vector<int>{16, 16, 8, 8}));
+    EXPECT_TRUE(batch.bad.empty());
+    loader.recycle(std::move(batch));
   }
 }
 
 TEST_F(LoaderTest, MakesTheViewsThatTheirParametersSay) {
-  const DataSet set(dir_ / "set");
-  Loader loader(set, views_, 7, 4, 0, 1, 6, 2);
+  const SampleStore store(dir_ / "set");
+  Loader loader(store, views_, options(4, 2, 6));
   const Batch batch = loader.next();
-  const Sampler sampler(set.count(), 7);
-  EXPECT_EQ(batch.samples, samples_of_step(sampler, share_of_step(6, set.count(), 4, 0, 1)));
-  for (std::size_t v = 0; v < 4; ++v) {
-    const int size = v < 2 ? 16 : 8;
-    const auto values = static_cast<std::size_t>(3 * size * size);
-    ASSERT_EQ(batch.views[v].size(), 4 * values);
-    for (std::size_t b = 0; b < 4; ++b) {
-      const Image image = decode(set.read(batch.samples[b]));
-      const auto parameters = draw_view(views_, image.width, image.height,
-                                        {7, batch.epoch, batch.samples[b], static_cast<std::uint32_t>(v)});
-      std::vector<float> expected(values);
-      normalise(make_view(image, parameters, size, views_), views_, expected);
-      EXPECT_TRUE(std::equal(expected.begin(), expected.end(),
-                             batch.views[v].begin() + static_cast<std::ptrdiff_t>(b * values)));
-    }
+  EXPECT_EQ(batch.views, expected_views(batch.epoch, batch.samples, batch.samples));
+}
+
+TEST_F(LoaderTest, AnyNumberOfRanksAndWorkersMakesTheSameGlobalBatches) {
+  constexpr std::uint64_t three_epochs = 6;
+  const Epochs one = run(12, three_epochs, 1, 1);
+  for (const auto& step : one.bad)
+    EXPECT_TRUE(step.empty());
+  for (int ranks = 1; ranks <= 4; ++ranks) {
+    for (int workers = 1; workers <= 8; ++workers)
+      EXPECT_EQ(run(12, three_epochs, ranks, workers), one) << ranks << " ranks, " << workers << " workers";
   }
 }
 
-TEST_F(LoaderTest, RanksTogetherHaveTheGlobalBatch) {
-  const DataSet set(dir_ / "set");
-  Loader whole(set, views_, 3, 6, 0, 1, 2, 2);
-  const Batch all = whole.next();
-  for (int rank = 0; rank < 3; ++rank) {
-    Loader part(set, views_, 3, 6, rank, 3, 2, 2);
-    const Batch share = part.next();
-    ASSERT_EQ(share.samples.size(), 2u);
-    for (std::size_t v = 0; v < all.views.size(); ++v) {
-      const auto offset = static_cast<std::ptrdiff_t>(static_cast<std::size_t>(rank) * share.views[v].size());
-      EXPECT_TRUE(std::equal(share.views[v].begin(), share.views[v].end(), all.views[v].begin() + offset));
-    }
+TEST_F(LoaderTest, MoreWorkersThanImagesShareTheViews) {
+  EXPECT_EQ(run(2, 13, 2, 8), run(2, 13, 1, 1));
+}
+
+TEST_F(LoaderTest, ABadImageIsReplacedTheSameOnAnyNumberOfRanks) {
+  const Sampler sampler(images, seed);
+  // Bad: one image, what replaces it in the first epoch, and one that is elsewhere.
+  const std::uint64_t first = sampler.at(0, 5);
+  const std::uint64_t second = sampler.replacement(0, first);
+  const std::uint64_t third = sampler.at(0, 17);
+  ASSERT_EQ((std::set<std::uint64_t>{first, second, third}.size()), 3u);
+  for (const std::uint64_t sample : {first, second, third})
+    damage(sample);
+  const Epochs one = run(12, 6, 1, 1);
+  EXPECT_EQ(std::vector(one.bad[0].begin(), one.bad[0].begin() + 2), (std::vector{first, second}));
+  for (int ranks = 1; ranks <= 4; ++ranks) {
+    for (const int workers : {1, 2, 5, 8})
+      EXPECT_EQ(run(12, 6, ranks, workers), one) << ranks << " ranks, " << workers << " workers";
   }
 }
 
-TEST_F(LoaderTest, AnErrorNamesTheSampleAndEarlierBatchesStillCome) {
-  std::string shard;
-  {
-    const DataSet set(dir_ / "set");
-    shard = set.shards()[0].path();
-  }
-  {
-    // The first image of the data set is damaged on disk.
-    const h5::File file(shard, h5::Mode::read);
-    const std::array<std::byte, 4> zeros{};
-    FileHandle(shard, O_RDWR).write_at(zeros, file.facts("bytes").file_offset + 100);
-  }
-  const DataSet set(dir_ / "set");
-  const Sampler sampler(set.count(), 1);
-  std::uint64_t bad_step = 0;
-  while (true) {
-    const auto ids = samples_of_step(sampler, share_of_step(bad_step, set.count(), 2, 0, 1));
-    if (std::find(ids.begin(), ids.end(), 0) != ids.end()) break;
-    ++bad_step;
-  }
-  Loader loader(set, views_, 1, 2, 0, 1, 0, 3);
-  for (std::uint64_t step = 0; step < bad_step; ++step)
+TEST_F(LoaderTest, AReplacementHasTheDrawsOfTheImageThatWasToCome) {
+  const Sampler sampler(images, seed);
+  const std::uint64_t bad = sampler.at(1, 14);
+  damage(bad);
+  const SampleStore store(dir_ / "set");
+  Loader loader(store, views_, options(4, 3, 6 + 3));  // Positions 12 to 15 of the second epoch.
+  const Batch batch = loader.next();
+  ASSERT_EQ(batch.samples[2], bad);
+  std::vector<std::uint64_t> pixels = batch.samples;
+  pixels[2] = sampler.replacement(1, bad);
+  EXPECT_EQ(batch.views, expected_views(1, batch.samples, pixels));
+  ASSERT_EQ(batch.bad.size(), 1u);
+  EXPECT_EQ(batch.bad[0].place, 2u);
+  EXPECT_EQ(batch.bad[0].sample, bad);
+  EXPECT_EQ(batch.bad[0].replacement, pixels[2]);
+  EXPECT_NE(batch.bad[0].where.find("sample " + std::to_string(bad) + " (class"), std::string::npos);
+  EXPECT_NE(batch.bad[0].reason.find("checksum"), std::string::npos);
+}
+
+TEST_F(LoaderTest, AnImageThatIsNoImageIsReplaced) {
+  // A shard whose bytes are as they were written, but no picture.
+  std::vector<ShardItem> items;
+  for (int i = 0; i < 6; ++i)
+    items.push_back({test::small_jpeg(i), -1, 20, 16, 0, std::to_string(i)});
+  const std::string text = "not a picture at all";
+  items[3].bytes.assign(std::as_bytes(std::span(text)).begin(), std::as_bytes(std::span(text)).end());
+  std::filesystem::create_directory(dir_ / "odd");
+  write_shard(dir_ / "odd" / "odd.h5", items, {});
+  DataSetManifest manifest;
+  manifest.count = 6;
+  manifest.shards = {{"odd.h5", 6, std::filesystem::file_size(dir_ / "odd" / "odd.h5"), ""}};
+  write_dataset_manifest(dir_ / "odd", manifest);
+  const SampleStore store(dir_ / "odd");
+  Loader loader(store, views_, options(6, 2));
+  const Batch batch = loader.next();
+  ASSERT_EQ(batch.bad.size(), 1u);
+  EXPECT_EQ(batch.bad[0].sample, 3u);
+  EXPECT_NE(batch.bad[0].reason.find("neither a JPEG nor a PNG"), std::string::npos);
+}
+
+TEST_F(LoaderTest, ADeadDiskEndsTheLoader) {
+  for (std::uint64_t sample = 0; sample < images; ++sample)
+    damage(sample);
+  const SampleStore store(dir_ / "set");
+  Loader loader(store, views_, options(4, 3));
+  test::expect_data_error([&] { loader.next(); }, {"16 images in a row", "checksum", "sample ", ".h5"});
+}
+
+TEST_F(LoaderTest, AMissingShardEndsTheLoaderAfterTheBatchesBefore) {
+  const SampleStore store(dir_ / "set");
+  const std::string file = store.manifest().shards[1].file;
+  const Sampler sampler(images, seed);
+  // Samples 8 to 16 lie in the second of three shards.
+  std::uint64_t good_steps = 0;
+  while (sampler.at(0, good_steps) < 8 || sampler.at(0, good_steps) > 16)
+    ++good_steps;
+  std::filesystem::remove(dir_ / "set" / file);
+  Loader loader(store, views_, options(1, 3));
+  for (std::uint64_t step = 0; step < good_steps; ++step)
     EXPECT_NO_THROW(loader.next());
-  test::expect_data_error([&] { loader.next(); }, {"sample 0", "class0/0.jpg", "checksum"});
+  test::expect_data_error([&] { loader.next(); }, {"missing", file, "copy it again"});
 }
 
 TEST_F(LoaderTest, EndsAtOnceInTheMiddleOfWork) {
-  const DataSet set(dir_ / "set");
+  const SampleStore store(dir_ / "set");
   for (int i = 0; i < 20; ++i) {
-    Loader loader(set, views_, 1, 22, 0, 1, 0, 4);
+    Loader loader(store, views_, options(22, 4));
     if (i % 2 == 0) loader.next();
   }
 }
 
 TEST_F(LoaderTest, RefusesBatchesThatDoNotFit) {
-  const DataSet set(dir_ / "set");
-  EXPECT_THROW(Loader(set, views_, 1, 5, 0, 2, 0, 1), Error);
-  EXPECT_THROW(Loader(set, views_, 1, 23, 0, 1, 0, 1), Error);
+  const SampleStore store(dir_ / "set");
+  EXPECT_THROW(Loader(store, views_, options(5, 1, 0, 0, 2)), Error);
+  EXPECT_THROW(Loader(store, views_, options(27, 1)), Error);
 }
 
 }  // namespace

@@ -121,7 +121,7 @@ TEST(MsnLoss, GradientsMatchDifferencesWithAPrior) {
 // One anchor whose prediction is (0.1, 0.3, 0.6): with unit prototypes along the axes and z along log p, the cosines
 // over a temperature of 1 / |log p| are log p.
 TEST(MsnLoss, MatchesValuesByHand) {
-  const World one_rank = test::world().alone();
+  const World one_rank = World::alone();
   const Communicator alone(one_rank);
   const at::Tensor log_p = at::tensor({0.1, 0.3, 0.6}, at::kDouble).log_();
   const at::Tensor z = log_p.unsqueeze(0);
@@ -154,7 +154,7 @@ TEST(MsnLoss, DoesNotDependOnHowTheBatchIsShared) {
   const at::Tensor prior = log_prior(config, kPrototypes);
   const LossResult mine =
       msn_loss(share(z, kViews, rank, size), share(h, 1, rank, size), prototypes, 0.25, config, prior, communicator);
-  const World one_rank = test::world().alone();
+  const World one_rank = World::alone();
   const Communicator alone(one_rank);
   const LossResult whole = msn_loss(z, h, prototypes, 0.25, config, prior, alone);
 

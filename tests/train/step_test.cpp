@@ -79,7 +79,7 @@ bool has_zero_gradient(const std::string& name) {
 
 void compare_worlds(at::ScalarType type, double tensor_limit, double all_limit, double early_limit, double late_limit) {
   const Config config = tiny();
-  const World self = test::world().alone();
+  const World self = World::alone();
   const Communicator together(test::world()), alone(self);
   TrainState shared(vit_shape(config.model), config.model.prototypes, type);
   TrainState whole(vit_shape(config.model), config.model.prototypes, type);

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/shown_views.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <numeric>
+
+#include "base/error.hpp"
+#include "data/draw_text.hpp"
+#include "data/read_image.hpp"
+#include "data/sampler.hpp"
+#include "data/views.hpp"
+#include "train/batch_tensors.hpp"
+
+namespace msn {
+
+namespace {
+
+constexpr int comfortable_side = 128;  ///< Pixels of a view that people can look at.
+
+std::string name_of(const DataSet& set, std::uint64_t sample) {
+  std::uint64_t index = sample;
+  for (const Shard& shard : set.shards()) {
+    if (index < shard.count()) {
+      const std::vector<std::string> names = shard.names();
+      return index < names.size() ? names[index] : "unnamed";
+    }
+    index -= shard.count();
+  }
+  throw internal_error("no such sample: " + std::to_string(sample));
+}
+
+std::string view_name(const ViewsConfig& views, int view) {
+  if (view == 0) return "target";
+  return view <= views.random ? "random " + std::to_string(view) : "focal " + std::to_string(view - views.random);
+}
+
+/// The rows of `masks` are those of the random views; undefined: nothing is masked.
+std::vector<std::int64_t> kept_patches_of(const at::Tensor& masks, const ViewsConfig& views, int view,
+                                          std::int64_t patches) {
+  if (view == 0 || view > views.random || !masks.defined()) {
+    std::vector<std::int64_t> all(static_cast<std::size_t>(patches));
+    std::iota(all.begin(), all.end(), 0);
+    return all;
+  }
+  const at::Tensor mask = masks.dim() == 1 ? masks : masks.select(0, view - 1);
+  const std::int64_t* first = mask.const_data_ptr<std::int64_t>();
+  std::vector<std::int64_t> kept(first, first + mask.numel());
+  std::sort(kept.begin(), kept.end());
+  return kept;
+}
+
+template <class... Numbers>
+std::string formatted(const char* format, Numbers... numbers) {
+  char text[96];
+  std::snprintf(text, sizeof text, format, numbers...);
+  return text;
+}
+
+}  // namespace
+
+ShownSample show_sample(const DataSet& set, const Config& config, std::uint64_t step, std::uint64_t index) {
+  MSN_CHECK(index < static_cast<std::uint64_t>(config.train.global_batch));
+  const StepShare share = share_of_step(step, set.count(), config.train.global_batch, 0, 1);
+  ShownSample shown;
+  shown.step = step;
+  shown.epoch = share.epoch;
+  shown.position = share.position + index;
+  shown.sample = Sampler(set.count(), config.train.seed).at(shown.epoch, shown.position);
+  shown.name = name_of(set, shown.sample);
+  shown.image = read_image(set, shown.sample);
+  const at::Tensor masks = random_view_masks(config, shown.epoch, shown.position, std::span(&shown.sample, 1));
+  for (int v = 0; v < view_count(config.views); ++v) {
+    const int size = view_size(config.views, v);
+    const std::int64_t side = size / config.model.patch_size;
+    ShownView view;
+    view.name = view_name(config.views, v);
+    view.parameters = draw_view(config.views, shown.image.width, shown.image.height,
+                                {config.train.seed, shown.epoch, shown.sample, static_cast<std::uint32_t>(v)});
+    view.pixels = make_view(shown.image, view.parameters, size, config.views);
+    view.patches = side * side;
+    view.kept = kept_patches_of(masks, config.views, v, view.patches);
+    shown.views.push_back(std::move(view));
+  }
+  return shown;
+}
+
+const char* operation_name(ColourOperation operation) {
+  constexpr const char* names[] = {"brightness", "contrast", "saturation", "hue"};
+  return names[static_cast<std::size_t>(operation)];
+}
+
+std::string describe_view(const ShownView& view) {
+  const ViewParameters& p = view.parameters;
+  std::string text = formatted("crop %dx%d at %d,%d", p.crop.width, p.crop.height, p.crop.left, p.crop.top);
+  if (p.flip) text += "  flip";
+  if (p.jitter) {
+    for (const ColourOperation operation : p.order) {
+      const auto i = static_cast<std::size_t>(operation);
+      text += formatted(operation == ColourOperation::hue ? "  %s %+.3f" : "  %s %.3f", operation_name(operation),
+                        p.factors[i]);
+    }
+  }
+  if (p.grayscale) text += "  gray";
+  if (p.blur) text += formatted("  blur %.2f", static_cast<double>(p.radius));
+  const auto kept = static_cast<std::int64_t>(view.kept.size());
+  if (kept < view.patches)
+    text += "  sees " + std::to_string(kept) + " of " + std::to_string(view.patches) + " patches";
+  return text;
+}
+
+std::string describe_sample(const ShownSample& sample) {
+  return "sample " + std::to_string(sample.sample) + " " + one_line(sample.name) + "  " +
+         std::to_string(sample.image.width) + "x" + std::to_string(sample.image.height) + "  step " +
+         std::to_string(sample.step) + "  epoch " + std::to_string(sample.epoch) + "  position " +
+         std::to_string(sample.position);
+}
+
+SheetRow sheet_row(const ShownSample& sample, const Config& config) {
+  const int factor = std::max(1, comfortable_side / config.views.random_size);
+  SheetRow row;
+  row.tiles.push_back({"image", fit_into(sample.image, factor * config.views.random_size)});
+  row.lines.push_back(printable(describe_sample(sample)));
+  for (const ShownView& view : sample.views) {
+    Image picture = to_image(view.pixels);
+    dim_outside_patches(picture, config.model.patch_size, view.kept);
+    row.tiles.push_back({view.name, enlarge(picture, factor)});
+    row.lines.push_back(printable(view.name + ": " + describe_view(view)));
+  }
+  return row;
+}
+
+}  // namespace msn

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// The room's smallest parts.
+#include <gtest/gtest.h>
+
+#include "base/byte_size.hpp"
+#include "base/error.hpp"
+#include "base/folder_lock.hpp"
+#include "base/utf8.hpp"
+#include "base/wire.hpp"
+#include "support/support.hpp"
+
+namespace msn {
+namespace {
+
+TEST(ByteSize, IsANumberAndAUnit) {
+  EXPECT_EQ(parse_size("1GiB"), std::uint64_t{1} << 30);
+  EXPECT_EQ(parse_size("500MB"), 500000000u);
+  EXPECT_EQ(parse_size("4096"), 4096u);
+  for (const char* bad : {"", "0", "GiB", "-1", "1 GiB", "1gib", "99999999999TiB"})
+    EXPECT_THROW(parse_size(bad), Error);
+}
+
+TEST(Utf8, IsWellFormed) {
+  for (const char* good : {"", "plain", "caf\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x90\x88"})
+    EXPECT_TRUE(is_utf8(good)) << good;
+  for (const char* bad :
+       {"caf\xe9", "\x80", "\xc0\xaf", "\xe0\x80\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82"})
+    EXPECT_FALSE(is_utf8(bad)) << bad;
+}
+
+TEST(FolderLock, KeepsASecondJobOut) {
+  const test::TempDir dir;
+  const auto refused = [&](auto lock) {
+    try {
+      lock(dir.path());
+      return false;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ExitCode::data);
+      return std::string(error.what()).find("another job") != std::string::npos;
+    }
+  };
+  {
+    FolderLock first = FolderLock::exclusive(dir.path());
+    EXPECT_TRUE(refused(FolderLock::exclusive));
+    EXPECT_TRUE(refused(FolderLock::shared));
+    first.share();
+    const FolderLock second = FolderLock::shared(dir.path());
+    EXPECT_TRUE(refused(FolderLock::exclusive));
+  }
+  EXPECT_FALSE(refused(FolderLock::exclusive));
+}
+
+TEST(Wire, GivesBackWhatWasPut) {
+  WireWriter out;
+  out.put(std::uint64_t{7});
+  out.put(std::string("text\0with zero", 14));
+  out.put(std::string());
+  out.put(true);
+  const std::string bytes = out.take();
+  WireReader in(bytes);
+  EXPECT_EQ(in.get<std::uint64_t>(), 7u);
+  EXPECT_EQ(in.text(), std::string("text\0with zero", 14));
+  EXPECT_EQ(in.text(), "");
+  EXPECT_FALSE(in.at_end());
+  EXPECT_TRUE(in.get<bool>());
+  EXPECT_TRUE(in.at_end());
+  EXPECT_THROW(in.get<char>(), Error);
+}
+
+}  // namespace
+}  // namespace msn
