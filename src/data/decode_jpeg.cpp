@@ -131,11 +131,11 @@ bool read_rows(JpegState& state, std::uint8_t* rgb, std::uint8_t* inks) {
   jpeg_start_decompress(&state.info);
   const std::size_t width = state.info.output_width;
   while (state.info.output_scanline < state.info.output_height) {
-    std::uint8_t* const out = rgb + state.info.output_scanline * 3 * width;
+    std::uint8_t* const out = rgb + 3 * width * state.info.output_scanline;
     const JDIMENSION wanted = std::min(batch_rows, state.info.output_height - state.info.output_scanline);
     JSAMPROW rows[batch_rows];
     for (JDIMENSION i = 0; i < wanted; ++i)
-      rows[i] = inks != nullptr ? inks + i * 4 * width : out + i * 3 * width;
+      rows[i] = inks != nullptr ? inks + 4 * width * i : out + 3 * width * i;
     const JDIMENSION got = jpeg_read_scanlines(&state.info, rows, wanted);
     if (inks != nullptr) cmyk_to_rgb(inks, got * width, out);
   }

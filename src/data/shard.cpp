@@ -114,7 +114,8 @@ void write_shard(const fs::path& file, const std::vector<ShardItem>& items, cons
   partial += ".partial";
   try {
     write_partial(partial, items, left_out);
-    Shard{partial};  // Another HDF5 library may write what the reader does not take: said now, not in training.
+    // Another HDF5 library may write what the reader does not take: said now, not in training.
+    const Shard written(partial);
     rename_durably(partial, file);
   } catch (...) {
     std::error_code ignored;

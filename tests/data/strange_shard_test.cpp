@@ -214,17 +214,20 @@ void expect_read_or_refused(const std::filesystem::path& file) {
   }
 }
 
-TEST(StrangeShard, SurvivesEveryDamagedByte) {
+// The fuzz target fuzz_shard looks at far more; these steps keep the test short under the sanitizers.
+constexpr std::size_t step = 3;
+
+TEST(StrangeShard, SurvivesDamagedBytes) {
   const test::TempDir dir;
   const auto file = dir / "a.h5";
   write_shard(file, some_items(), {});
   const FileHandle handle(file, O_RDWR);
   std::vector<std::byte> whole(handle.size());
   handle.read_at(whole, 0);
-  for (std::size_t at = 0; at < whole.size(); ++at) {
+  for (std::size_t at = 0; at < whole.size(); at += step) {
     // A little more, much more, and as much as can be.
     const std::array changed{whole[at] ^ std::byte{1}, whole[at] ^ std::byte{0x80}, std::byte{0xff}};
-    handle.write_at(std::array{changed[at % changed.size()]}, at);
+    handle.write_at(std::array{changed[at / step % changed.size()]}, at);
     expect_read_or_refused(file);
     handle.write_at(std::array{whole[at]}, at);
   }
@@ -238,7 +241,7 @@ TEST(StrangeShard, TruncatedOrLengthenedAnywhereIsRefused) {
   const auto size = std::filesystem::file_size(file);
   std::filesystem::resize_file(file, size + 1);
   test::expect_data_error([&] { Shard{file}; }, {"its header says", "a.h5"});
-  for (std::uintmax_t part = size; part-- > 0;) {
+  for (std::uintmax_t part = size - 1; part >= step; part -= step) {
     std::filesystem::resize_file(file, part);
     EXPECT_THROW(Shard{file}, Error) << part << " of " << size << " bytes";
   }
