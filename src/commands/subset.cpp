@@ -8,8 +8,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.hpp"
-#include "base/files.hpp"
 #include "comm/world.hpp"
+#include "commands/output.hpp"
 #include "data/subset.hpp"
 
 namespace msn {
@@ -28,7 +28,7 @@ void write_subset(const Arguments& arguments) {
   const LabelList list = arguments.names.empty()
                              ? draw_subset(set, arguments.per_class, arguments.seed)
                              : pick_subset(set, read_label_list(arguments.names), arguments.names.string());
-  write_durably(arguments.output, label_list_text(list));
+  write_output(arguments.output, label_list_text(list));
   const std::size_t classes = set.manifest().classes.size();
   std::printf("%s: %zu images of %llu in %s, which has %zu classes\n", one_line(arguments.output.string()).c_str(),
               list.entries.size(), static_cast<unsigned long long>(set.count()),

@@ -9,8 +9,8 @@
 #include <string_view>
 
 #include "base/error.hpp"
-#include "base/files.hpp"
 #include "comm/world.hpp"
+#include "commands/output.hpp"
 #include "data/encode_png.hpp"
 #include "data/sampler.hpp"
 #include "data/workers.hpp"
@@ -97,7 +97,7 @@ void write_sheet(const Arguments& arguments) {
     rows.push_back(sheet_row(sample, config));
   const Image sheet = draw_contact_sheet(rows);
   const std::vector<std::byte> png = encode_png(sheet);
-  write_durably(arguments.output, std::string_view(reinterpret_cast<const char*>(png.data()), png.size()));
+  write_output(arguments.output, std::string_view(reinterpret_cast<const char*>(png.data()), png.size()));
 
   Json images = Json::array();
   for (const ShownSample& sample : samples) {

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# The commands with which a user looks at data: views, verify, inspect, subset. look.sh MSN SOURCE MPIRUN...
+# The commands with which a user looks at data: views, verify, inspect, subset. look.sh MSN SOURCE MPIRUN... with
+# CHECKPOINT_PROGRAM in the environment.
 # shellcheck source=tests/train/common.sh
 . "$(dirname "$0")/../train/common.sh" "$@"
 use_ranks 2
@@ -73,12 +74,17 @@ done
 rm "$work/bad/dataset.json"
 refused "no data set" 74 'neither a data set, a checkpoint nor a run' "$msn" verify "$work/bad"
 refused "nothing there" 74 'nothing here' "$msn" verify "$work/nowhere"
-expect "train" 0 'done after step 20' "$msn" train "$config" "${small[@]}" --run "$work/run" --max-steps 20
+mkdir "$work/run"
+for step in 10 20; do
+  expect "checkpoint of step $step" 0 "" "$CHECKPOINT_PROGRAM" write --run "$work/run" --step $step --seed $step
+done
 expect "a good run" 0 '2 checkpoints: no problem found' "${mpirun[@]}" "$msn" verify "$work/run"
 expect "a good checkpoint" 0 '1 checkpoint: no problem found' "$msn" verify "$work/run/checkpoints/step-00000020"
 refused "--decode of a run" 2 'for data sets' "${mpirun[@]}" "$msn" verify "$work/run" --decode
-printf '\x5a' | dd of="$work/run/checkpoints/step-00000010/state-00000-of-00001.h5" bs=1 seek=5000 conv=notrunc status=none
-rm "$work/run/checkpoints/step-00000020/state-00000-of-00001.h5"
+state=state-00000-of-00001.h5
+size=$(stat -c %s "$work/run/checkpoints/step-00000010/$state")
+printf '\x5a\xa5' | dd of="$work/run/checkpoints/step-00000010/$state" bs=1 seek=$((size / 2)) conv=notrunc status=none
+rm "$work/run/checkpoints/step-00000020/$state"
 refused "a damaged run" 74 '2 problems found' "$msn" verify "$work/run" --json
 expect_lines 1 '^problem: .*step-00000010/state-00000-of-00001\.h5: the file differs'
 expect_lines 1 '^\{"kind":"run","checkpoints":2,.*"problem_count":2'
@@ -125,8 +131,8 @@ mkdir -m 0555 "$work/locked"
 chmod -R a+rX "$work"
 as_nobody=()
 if [ "$(id -u)" -eq 0 ]; then as_nobody=(setpriv --reuid=65534 --regid=65534 --clear-groups env HOME="$work/locked"); fi
-refused "a locked folder for a list" 74 'cannot open .*locked' "${as_nobody[@]}" "${subset[@]}" --per-class 1 --output "$work/locked/no.csv"
-refused "a locked folder for a sheet" 74 'cannot open .*locked' "${as_nobody[@]}" "${views[@]}" "${small[@]}" --output "$work/locked/no.png"
+refused "a locked folder for a list" 74 'cannot write the output: .*locked/no\.[a-z]+\): name a file' "${as_nobody[@]}" "${subset[@]}" --per-class 1 --output "$work/locked/no.csv"
+refused "a locked folder for a sheet" 74 'cannot write the output: .*locked/no\.[a-z]+\): name a file' "${as_nobody[@]}" "${views[@]}" "${small[@]}" --output "$work/locked/no.png"
 case_name="no list where there was an error"
 [ ! -e "$work/no.csv" ] || complain "a list was left"
 finish

@@ -2,6 +2,7 @@
 // The sheet must show what training sees: compared with the loader's batches and the step's input.
 #include "train/shown_views.hpp"
 
+#include <ATen/ops/from_blob.h>
 #include <gtest/gtest.h>
 
 #include "base/error.hpp"
@@ -74,7 +75,7 @@ TEST_F(ShownViews, AreThoseOfTraining) {
         const at::Tensor seen = input.random.patches[static_cast<std::int64_t>((v - 1) * 4 + i)];
         ASSERT_EQ(seen.size(0), 21);
         for (const std::int64_t patch : view.kept) {
-          const bool is_in = (seen == rows[patch]).all(1).any().item<bool>();
+          const bool is_in = seen.eq(rows[patch]).all(1).any().item<bool>();
           EXPECT_TRUE(is_in) << "view " << v << " patch " << patch;
         }
       }
