@@ -10,6 +10,7 @@
 
 #include "base/error.hpp"
 #include "base/hash.hpp"
+#include "base/utf8.hpp"
 #include "data/decode.hpp"
 #include "data/sources.hpp"
 #include "data/workers.hpp"
