@@ -66,7 +66,7 @@ ShownSample show_sample(const DataSet& set, const Config& config, std::uint64_t 
   shown.step = step;
   shown.epoch = share.epoch;
   shown.position = share.position + index;
-  shown.sample = Sampler(set.count(), config.train.seed).at(shown.epoch, shown.position);
+  shown.sample = Sampler(set.count(), config.train.seed, sample_order(config.data)).at(shown.epoch, shown.position);
   shown.name = name_of(set, shown.sample);
   shown.image = read_image(set, shown.sample);
   const at::Tensor masks = random_view_masks(config, shown.epoch, shown.position, std::span(&shown.sample, 1));

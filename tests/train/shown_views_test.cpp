@@ -42,11 +42,23 @@ class ShownViews : public ::testing::Test {
 
 TEST_F(ShownViews, AreThoseOfTraining) {
   const DataSet set(dir_ / "set");
+  const SampleStore store(dir_ / "set");
   for (const MaskPer mask_per : {MaskPer::batch, MaskPer::image}) {
-    const Config config = small_config(mask_per);
+    Config config = small_config(mask_per);
+    // Each order once: neither depends on the mask.
+    config.data.order = mask_per == MaskPer::batch ? DataOrder::shuffled : DataOrder::blockwise;
+    config.data.block = 3;
+    config.data.window = 2;
     const std::uint64_t step = 3;  // Of the second epoch: an epoch has two steps.
     // The second of two ranks, whose share begins inside the global batch.
-    Loader loader(set, config.views, config.train.seed, config.train.global_batch, 1, 2, step, 1);
+    Loader loader(store, config.views,
+                  {.seed = config.train.seed,
+                   .global_batch = config.train.global_batch,
+                   .rank = 1,
+                   .world_size = 2,
+                   .first_step = step,
+                   .order = sample_order(config.data),
+                   .workers = 1});
     const Batch batch = loader.next();
     const StepInput input = make_step_input(batch, config, at::kFloat);
     for (std::uint64_t i = 0; i < 4; ++i) {
