@@ -69,7 +69,7 @@ Json to_json(const ShownView& view) {
     }
   }
   return {{"view", view.name},
-          {"size", view.pixels.width},
+          {"size", view.pixels.width()},
           {"crop", {{"left", p.crop.left}, {"top", p.crop.top}, {"width", p.crop.width}, {"height", p.crop.height}}},
           {"flip", p.flip},
           {"jitter", jitter},
