@@ -2,6 +2,7 @@
 #include "base/byte_size.hpp"
 
 #include <charconv>
+#include <cstdio>
 #include <map>
 #include <string>
 #include <system_error>
@@ -28,6 +29,12 @@ std::uint64_t parse_size(std::string_view text) {
     throw usage_error("\"" + std::string(text) + "\" is no size", "", "write for instance 1GiB or 500MB");
   }
   return number * unit->second;
+}
+
+std::string gib_text(std::uint64_t bytes) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.2f GiB", static_cast<double>(bytes) / (1 << 30));
+  return text;
 }
 
 }  // namespace msn

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "commands/dry_run.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -8,7 +9,9 @@
 
 #include "base/log.hpp"
 #include "data/dataset.hpp"
+#include "data/training_data.hpp"
 #include "objective/prior.hpp"
+#include "train/bad_samples.hpp"
 #include "train/plan.hpp"
 
 namespace msn {
@@ -24,9 +27,19 @@ struct ImageCount {
 
 ImageCount count_images(const Config& config, const DryRunOptions& options) {
   if (options.images) return {*options.images, "as given"};
-  if (!config.data.path.empty() && std::filesystem::exists(config.data.path / "dataset.json")) {
-    return {read_dataset_manifest(config.data.path).count, "of " + config.data.path.string()};
+  const auto is_there = [](const std::filesystem::path& path) {
+    return !path.empty() && std::filesystem::exists(path / "dataset.json");
+  };
+  const std::vector<DataSetConfig>& sets = config.data.sets;
+  if (sets.size() > 1 && std::all_of(sets.begin(), sets.end(), [&](const auto& set) { return is_there(set.path); })) {
+    return {open_training_data(config).mixture.epoch_images(),
+            "drawn from " + std::to_string(sets.size()) + " data sets"};
   }
+  if (sets.size() > 1 && config.data.epoch_images > 0) {
+    return {static_cast<std::uint64_t>(config.data.epoch_images), "by data.epoch_images"};
+  }
+  const std::filesystem::path& path = sets.size() == 1 ? sets.front().path : config.data.path;
+  if (is_there(path)) return {read_dataset_manifest(path).count, "of " + path.string()};
   return {kImageNetImages, "of ImageNet-1k, for there is no data set yet"};
 }
 
@@ -57,6 +70,12 @@ void print_table(const Config& config, const RunPlan& plan, const std::string& s
   std::printf("images            %llu, %s\n", integer(plan.images), source.c_str());
   std::printf("steps             %llu an epoch, %llu in %d epochs, warm-up %llu\n", integer(plan.steps_per_epoch),
               integer(plan.steps), config.train.epochs, integer(plan.warmup_steps));
+  if (config.data.order == DataOrder::blockwise) {
+    std::printf("order             blockwise: blocks of %d images, windows of %d blocks\n", config.data.block,
+                config.data.window);
+  }
+  std::printf("bad images        %llu an epoch are replaced, more end the run\n",
+              integer(allowed_bad(config.data.max_bad, plan.images)));
   std::printf("schedules         step      learning rate  weight decay  EMA       sharpen T\n");
   print_schedule("start", 0, plan.start);
   if (plan.warmup_steps > 0) print_schedule("end of warm-up", plan.warmup_steps - 1, plan.warm);

@@ -57,8 +57,8 @@ Config shared_config(const World& world, const Arguments& arguments) {
   Config config;
   world.agree([&] {
     config = parse_config(text, arguments.config.string(), arguments.overrides);
-    if (!arguments.data.empty()) config.data.path = arguments.data;
-    if (config.data.path.empty() && !arguments.dry_run) {
+    if (!arguments.data.empty()) use_one_data_set(config, arguments.data);
+    if (config.data.path.empty() && config.data.sets.empty() && !arguments.dry_run) {
       throw config_error("no data set is named", "data.path", "set data.path or give --data DIR (see msn pack --help)");
     }
   });
@@ -114,7 +114,7 @@ Command make_train_command(CLI::App& parent) {
       ->expected(1)
       ->take_all();
   app->add_option("--run", arguments->options.run, "Folder of the run: checkpoints, metrics, log");
-  app->add_option("--data", arguments->data, "Folder of the packed data set, instead of data.path");
+  app->add_option("--data", arguments->data, "Folder of the packed data set, instead of data.path or [[data.set]]");
   app->add_option("--resume", arguments->resume, "auto: from the newest whole checkpoint of the run; never; or a step")
       ->capture_default_str();
   app->add_option("--force-resume", *forced, "Key that may differ from the checkpoint's run; may be given again")

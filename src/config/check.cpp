@@ -45,6 +45,34 @@ void check_ordered(const Places& places, std::string_view key, const std::array<
 
 }  // namespace
 
+void use_one_data_set(Config& config, const std::filesystem::path& path) {
+  config.data.path = path;
+  config.data.sets.clear();
+  config.data.epoch_images = 0;
+}
+
+void resolve_sets(Config& config, const Places& places) {
+  DataConfig& data = config.data;
+  const auto path = places.find("data.path");
+  if (!data.sets.empty() && path != places.end()) {
+    if (!path->second.override) {
+      throw config_error("data.path and [[data.set]] are both given", where(places, {"data.path", "data.set"}),
+                         "leave one of them out");
+    }
+    use_one_data_set(config, std::filesystem::path(data.path));
+  }
+  const auto weighted =
+      std::count_if(data.sets.begin(), data.sets.end(), [](const DataSetConfig& set) { return set.weight > 0; });
+  if (weighted != 0 && weighted != static_cast<std::ptrdiff_t>(data.sets.size())) {
+    throw config_error("only some of the data sets have a weight", where(places, {"data.set"}),
+                       "give each [[data.set]] a weight, or none: then each image comes once an epoch");
+  }
+  if (data.epoch_images > 0 && data.sets.size() < 2) {
+    throw config_error("data.epoch_images is set for a single data set", where(places, {"data.epoch_images"}),
+                       "leave it out: an epoch is one pass over the data set");
+  }
+}
+
 void resolve_arch(Config& config, const Places& places) {
   ModelConfig& model = config.model;
   const std::array<std::pair<std::string_view, int*>, 3> sizes{

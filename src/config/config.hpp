@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,17 +20,34 @@ enum class Interpolation { bilinear, bicubic };
 /// when both passes are needed, h_in > h_out and h_in - h_out > 2 (w_in - w_out).
 enum class ResizeOrder { horizontal, pillow13 };
 
+/// Where encoded images are kept after they were read: nowhere, or in the memory of each rank.
+enum class DataCache { none, ram };
+
 /// Order of an epoch's samples: all shuffled together, or blocks of neighbours shuffled, and within windows of several
 /// blocks all samples.
 enum class DataOrder { shuffled, blockwise };
+
+/// One of several data sets that a run trains on: a table [[data.set]].
+struct DataSetConfig {
+  std::filesystem::path path;  ///< Folder of a packed data set.
+  double weight = 0;           ///< Share of the draws, relative to the other sets'; 0: its number of images.
+  std::optional<std::array<double, 3>> mean = {};  ///< Instead of views.mean.
+  std::optional<std::array<double, 3>> std = {};   ///< Instead of views.std.
+
+  bool operator==(const DataSetConfig&) const = default;
+};
 
 struct DataConfig {
   std::filesystem::path path;  ///< Folder of a packed data set; relative to the working directory.
   int workers = 0;             ///< Loader threads a rank; 0: chosen from the cores this rank may use.
   DataOrder order = DataOrder::shuffled;
-  int block = 256;         ///< Consecutive samples that stay together; blockwise only.
-  int window = 64;         ///< Blocks whose samples are shuffled together; blockwise only.
-  double max_bad = 0.001;  ///< Share of an epoch's images that may be bad and replaced before the run ends.
+  int block = 256;                ///< Consecutive samples that stay together; blockwise only.
+  int window = 64;                ///< Blocks whose samples are shuffled together; blockwise only.
+  int epoch_images = 0;           ///< Draws of an epoch from several sets; 0: as many as they hold together.
+  std::filesystem::path staging;  ///< Folder on a disk of each node that gets a copy of the data; empty: none.
+  DataCache cache = DataCache::none;
+  std::vector<DataSetConfig> sets;  ///< Instead of path.
+  double max_bad = 0.001;           ///< Share of an epoch's images that may be bad and replaced before the run ends.
 
   bool operator==(const DataConfig&) const = default;
 };
@@ -140,6 +158,9 @@ struct Config {
 /// one over an earlier one; an override that names an arch also drops the file's width, depth and heads.
 Config parse_config(std::string_view text, const std::string& name, const std::vector<std::string>& overrides = {});
 
+/// Has `config` train on the packed data set at `path` and no other.
+void use_one_data_set(Config& config, const std::filesystem::path& path);
+
 /// parse_config of a regular file of at most 1 MiB. Throws config_error also if it cannot be read.
 Config load_config(const std::filesystem::path& file, const std::vector<std::string>& overrides = {});
 
@@ -147,7 +168,8 @@ Config load_config(const std::filesystem::path& file, const std::vector<std::str
 /// Throws config_error if data.path is not valid UTF-8, which TOML cannot hold.
 std::string to_toml(const Config& config);
 
-/// Hash of what decides the numbers of a run: every key but data.path, data.workers, data.max_bad, model.arch (a name
+/// Hash of what decides the numbers of a run: every key but data.path, data.set.path, data.staging,
+/// data.cache, data.workers, data.max_bad, model.arch (a name
 /// for width, depth and heads, which count), checkpoint.* and runtime.*. Only values other than the defaults enter it:
 /// a default, once released, must not change.
 std::string config_digest(const Config& config);

@@ -18,6 +18,7 @@ namespace {
 using namespace std::string_view_literals;
 
 // In the order of their enumerators.
+constexpr std::array kDataCache{"none"sv, "ram"sv};
 constexpr std::array kDataOrder{"shuffled"sv, "blockwise"sv};
 constexpr std::array kMaskPer{"batch"sv, "image"sv};
 constexpr std::array kPrecision{"fp32"sv, "fp64"sv};
@@ -72,6 +73,9 @@ const Key kKeys[] = {
     {"data", "order", choice<&C::data, &DataConfig::order>(kDataOrder)},
     {"data", "block", whole<&C::data, &DataConfig::block>(1, 1 << 24)},
     {"data", "window", whole<&C::data, &DataConfig::window>(1, 1 << 20)},
+    {"data", "epoch_images", whole<&C::data, &DataConfig::epoch_images>(0, kMany)},
+    {"data", "staging", PathField{[](Config& c) -> std::filesystem::path& { return c.data.staging; }}, Effect::none},
+    {"data", "cache", choice<&C::data, &DataConfig::cache>(kDataCache), Effect::none},
     {"data", "max_bad", real<&C::data, &DataConfig::max_bad>(0, 1), Effect::none},
 
     {"views", "random", whole<&C::views, &ViewsConfig::random>(1, 64)},
@@ -136,6 +140,26 @@ const Key kKeys[] = {
     {"runtime", "threads", whole<&C::runtime, &RuntimeConfig::threads>(0, 4096), Effect::none},
 };
 
+DataSetConfig& last_set(Config& c) {
+  if (c.data.sets.empty()) c.data.sets.emplace_back();
+  return c.data.sets.back();
+}
+
+// An optional list of the last set; naming it gives it a value.
+template <auto Field>
+std::span<double> set_list(Config& c) {
+  auto& list = last_set(c).*Field;
+  if (!list) list.emplace();
+  return *list;
+}
+
+const Key kSetKeys[] = {
+    {kSetTable, "path", PathField{[](Config& c) -> std::filesystem::path& { return last_set(c).path; }}, Effect::none},
+    {kSetTable, "weight", above_min(RealField{[](Config& c) { return std::span(&last_set(c).weight, 1); }, 0, 1e9})},
+    {kSetTable, "mean", RealField{set_list<&DataSetConfig::mean>, 0, 1, false, true}},
+    {kSetTable, "std", above_min(RealField{set_list<&DataSetConfig::std>, 0, 10, false, true})},
+};
+
 // A bound as a person writes it: 1, not 1.0.
 std::string bound_text(double value) {
   char text[32];
@@ -154,8 +178,12 @@ std::span<const Key> all_keys() {
   return kKeys;
 }
 
+std::span<const Key> set_keys() {
+  return kSetKeys;
+}
+
 const Key* find_key(std::string_view section, std::string_view name) {
-  const auto keys = all_keys();
+  const auto keys = section == kSetTable ? set_keys() : all_keys();
   const auto found =
       std::find_if(keys.begin(), keys.end(), [&](const Key& k) { return k.section == section && k.name == name; });
   return found == keys.end() ? nullptr : &*found;
@@ -195,6 +223,15 @@ std::string value_text(const Key& key, const Config& config) {
                         },
                     },
                     key.field);
+}
+
+std::string set_value_text(const Key& key, const DataSetConfig& set) {
+  const bool given = key.name == "path" || (key.name == "weight" && set.weight > 0) ||
+                     (key.name == "mean" && set.mean) || (key.name == "std" && set.std);
+  if (!given) return {};
+  Config holder;
+  holder.data.sets = {set};
+  return value_text(key, holder);
 }
 
 std::string accepted_values(const Key& key) {

@@ -69,8 +69,15 @@ struct Key {
 /// Every key, section by section, in the order of printing.
 std::span<const Key> all_keys();
 
-/// The key of that section and name, or nullptr.
+/// The keys of a table [[data.set]]. They read and write the last of data.sets, which they make if there is none.
+std::span<const Key> set_keys();
+inline constexpr std::string_view kSetTable = "data.set";
+
+/// The key of that section and name, or nullptr; kSetTable counts as a section.
 const Key* find_key(std::string_view section, std::string_view name);
+
+/// The key's value in the given set as TOML text; empty if the set leaves it out.
+std::string set_value_text(const Key& key, const DataSetConfig& set);
 
 /// Whether a section of that name exists.
 bool is_section(std::string_view section);

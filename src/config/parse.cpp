@@ -149,7 +149,7 @@ std::string nearest_key(std::string_view section, std::string_view name) {
   const std::string full = std::string(section) + "." + std::string(name);
   std::string best;
   std::size_t best_distance = 0;
-  for (const Key& key : all_keys()) {
+  for (const Key& key : section == kSetTable ? set_keys() : all_keys()) {
     const std::size_t distance = key.name == name ? 1 : edit_distance(full, key.full_name());
     if (best.empty() || distance < best_distance) {
       best = key.full_name();
@@ -184,6 +184,24 @@ void apply(std::string_view section, const toml::key& name, const toml::node& no
   places.insert_or_assign(key->full_name(), Place{source.at(name.source()), source.override});
 }
 
+// The tables [[data.set]].
+void apply_sets(const toml::key& name, const toml::node& node, const Source& source, Config& config, Places& places) {
+  const auto* tables = node.as_array();
+  if (tables == nullptr || tables->empty() || !tables->is_array_of_tables()) {
+    throw config_error("data.set is " + (tables == nullptr ? type_name(node) : "a list"), source.at(name.source()),
+                       "each data set must be a table that begins with the line [[data.set]]");
+  }
+  for (const toml::node& one : *tables) {
+    config.data.sets.emplace_back();
+    for (const auto& [name_of_key, value] : *one.as_table())
+      apply(kSetTable, name_of_key, value, source, config, places);
+    if (config.data.sets.back().path.empty()) {
+      throw config_error("a data set has no path", source.at(one.source()), "name the folder of a packed data set");
+    }
+  }
+  places.insert_or_assign(std::string(kSetTable), Place{source.at(name.source()), source.override});
+}
+
 toml::table parse_toml(std::string_view text, const std::string& name) {
   check_limits(text, name);
   try {
@@ -206,8 +224,13 @@ void apply_file(std::string_view text, const std::string& name, Config& config, 
     }
     if (keys == nullptr) throw unknown_key({}, section.str(), where);
     if (!is_section(section.str())) throw unknown_section(section.str(), where);
-    for (const auto& [name_of_key, value] : *keys)
-      apply(section.str(), name_of_key, value, source, config, places);
+    for (const auto& [name_of_key, value] : *keys) {
+      if (section.str() == "data" && name_of_key.str() == "set") {
+        apply_sets(name_of_key, value, source, config, places);
+      } else {
+        apply(section.str(), name_of_key, value, source, config, places);
+      }
+    }
   }
 }
 
@@ -229,6 +252,10 @@ void apply_override(const std::string& text, Config& config, Places& places) {
   const std::string_view section = full.substr(0, dot);
   const std::string_view name = full.substr(dot + 1);
   const std::string_view value = trimmed(std::string_view(text).substr(equals + 1));
+  if (full == kSetTable || full.starts_with("data.set.")) {
+    throw config_error("the tables [[data.set]] cannot be overridden", source.name,
+                       "change the file, or name one data set with data.path");
+  }
   if (!is_section(section)) throw unknown_section(section, source.name);
   const Key* key = find_key(section, name);
   if (key == nullptr) throw unknown_key(section, name, source.name);
@@ -263,6 +290,7 @@ Config parse_config(std::string_view text, const std::string& name, const std::v
   apply_file(text, name, config, places);
   for (const std::string& text_of_override : overrides)
     apply_override(text_of_override, config, places);
+  resolve_sets(config, places);
   resolve_arch(config, places);
   check_together(config, places);
   return config;

@@ -5,15 +5,57 @@
 
 namespace msn {
 
+namespace {
+
+enum class Keys { all, of_numbers };
+
+// The keys that a set gives, one after the other.
+std::string set_text(const DataSetConfig& set, std::string_view between, std::string_view after,
+                     Keys which = Keys::all) {
+  std::string out;
+  for (const Key& key : set_keys()) {
+    const std::string value = set_value_text(key, set);
+    if (value.empty() || (which == Keys::of_numbers && key.effect == Effect::none)) continue;
+    out.append(key.name).append(between).append(value).append(after);
+  }
+  return out;
+}
+
+// All sets as one text; empty without sets.
+std::string sets_text(const Config& config, Keys which) {
+  std::string out;
+  for (const DataSetConfig& set : config.data.sets)
+    out += "{ " + set_text(set, " = ", " ", which) + "}";
+  return out;
+}
+
+// What of the sets decides numbers. The weight of a single set does not, and without a mean and standard deviation of
+// its own it is the same as data.path.
+std::string numbers_of_sets(const Config& config) {
+  if (config.data.sets.size() != 1) return sets_text(config, Keys::of_numbers);
+  Config plain = config;
+  DataSetConfig& set = plain.data.sets.front();
+  set.weight = 0;
+  return set.mean || set.std ? sets_text(plain, Keys::of_numbers) : std::string();
+}
+
+}  // namespace
+
 std::string to_toml(const Config& config) {
   std::string out;
   std::string_view section;
   for (const Key& key : all_keys()) {
     if (key.section != section) {
+      if (section == "data") {
+        for (const DataSetConfig& set : config.data.sets)
+          out += "\n[[data.set]]\n" + set_text(set, " = ", "\n");
+      }
       if (!section.empty()) out += '\n';
       out.append("[").append(key.section).append("]\n");
       section = key.section;
     }
+    // The file says where the data is in one place only, or it would not read back.
+    if (key.full_name() == "data.path" && !config.data.sets.empty()) continue;
     out.append(key.name).append(" = ").append(value_text(key, config)).append("\n");
   }
   return out;
@@ -29,6 +71,8 @@ std::string config_digest(const Config& config) {
       hasher.update(key.full_name() + " = " + value + "\n");
     }
   }
+  const std::string sets = numbers_of_sets(config);
+  if (!sets.empty()) hasher.update("data.set = " + sets + "\n");
   return hasher.hex();
 }
 
@@ -40,6 +84,12 @@ std::vector<ConfigDifference> compare_configs(const Config& before, const Config
     if (old_text != new_text) {
       differences.push_back({key.full_name(), std::move(old_text), std::move(new_text), key.effect == Effect::numbers});
     }
+  }
+  std::string old_sets = sets_text(before, Keys::all);
+  std::string new_sets = sets_text(after, Keys::all);
+  if (old_sets != new_sets) {
+    const bool numbers = numbers_of_sets(before) != numbers_of_sets(after);
+    differences.push_back({std::string(kSetTable), std::move(old_sets), std::move(new_sets), numbers});
   }
   return differences;
 }

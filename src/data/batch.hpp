@@ -10,10 +10,10 @@ namespace msn {
 
 /// A sample that could not be read or decoded, and the one whose pixels were taken instead.
 struct BadSample {
-  std::size_t place = 0;  ///< Index in the batch.
-  std::uint64_t sample = 0;
-  std::uint64_t replacement = 0;
-  std::string where;  ///< The bad one by name, shard and number.
+  std::size_t place = 0;          ///< Index in the batch.
+  std::uint64_t sample = 0;       ///< Its number in its data set.
+  std::uint64_t replacement = 0;  ///< Of the same set.
+  std::string where;              ///< The bad one by name, shard and number.
   std::string reason;
 };
 
@@ -21,9 +21,10 @@ struct BadSample {
 /// focal ones.
 struct Batch {
   std::uint64_t epoch = 0;
-  std::uint64_t position = 0;          ///< Global position in the epoch of this rank's first sample.
-  std::vector<std::uint64_t> samples;  ///< Sample ids, in order of position: the keys of all random draws.
-  std::vector<BadSample> bad;          ///< In order of place; one that was bad itself stands after what it replaced.
+  std::uint64_t position = 0;  ///< Global position in the epoch of this rank's first sample.
+  /// In order of position: the keys of all random draws, of one data set the numbers of the samples (Draw::key).
+  std::vector<std::uint64_t> samples;
+  std::vector<BadSample> bad;  ///< In order of place; one that was bad itself stands after what it replaced.
   /// views[v]: normalised pixels of all samples, float32, [samples][3][size][size], row-major.
   std::vector<std::vector<float>> views;
   std::vector<int> view_sizes;  ///< Pixels a side of each view.

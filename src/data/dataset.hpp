@@ -20,6 +20,8 @@ struct ShardEntry {
   std::uint64_t count = 0;  ///< Images.
   std::uint64_t size = 0;   ///< Bytes of the file.
   std::string hash;         ///< XXH3-128 of the file.
+
+  bool operator==(const ShardEntry&) const = default;
 };
 
 /// dataset.json.
@@ -32,6 +34,8 @@ struct DataSetManifest {
   std::uint64_t duplicates = 0;        ///< Images whose bytes are equal to an earlier image's.
   std::optional<Transcode> transcode;  ///< How images were encoded anew; nothing: all are as they were.
   std::string fingerprint;  ///< Hash of all images, names and labels in order; the cut into shards does not matter.
+
+  bool operator==(const DataSetManifest&) const = default;
 };
 
 /// Throws data_error for anything that is not as msn pack writes it.

@@ -39,11 +39,12 @@ struct Job {
 struct Slot {
   StepShare share;
   Batch batch;
-  std::vector<Extent> extents;
+  std::vector<Draw> draws;
+  std::vector<Extent> extents;  ///< Of size 0: from the cache.
   ReadPlan reads;
-  ByteBuffer bytes;
-  std::vector<char> arrived;       ///< Whether the read that an image is part of went well.
-  std::vector<std::size_t> ready;  ///< Images that are read, in the order of reading.
+  ByteBuffer buffer;
+  std::vector<std::span<const std::byte>> bytes;  ///< Encoded images; empty where the read went wrong.
+  std::vector<std::size_t> ready;                 ///< Images whose bytes are here, in the order of coming.
   std::vector<std::unique_ptr<Job>> jobs;
   bool planned = false;
   std::size_t runs_taken = 0;
@@ -90,13 +91,10 @@ struct Scratch {
 
 class Loader::Impl {
  public:
-  Impl(const SampleStore& store, const ViewsConfig& views, const LoaderOptions& options)
-      : store_(store),
-        views_(views),
-        normaliser_(views),
-        options_(options),
-        sampler_(store.count(), options.seed, options.order),
-        next_step_(options.first_step) {
+  Impl(const TrainingData& data, const LoaderOptions& options)
+      : data_(data), options_(options), next_step_(options.first_step) {
+    for (const TrainingSet& set : data.sets)
+      normalisers_.emplace_back(set.views);
     share_of(options.first_step);  // Throws where the numbers do not fit.
     const int count = options.workers > 0 ? options.workers : allowed_cores();
     for (int i = 0; i < count; ++i)
@@ -137,7 +135,7 @@ class Loader::Impl {
     ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), 10);
     std::unique_lock lock(mutex_);
     try {
-      Scratch scratch(views_);
+      Scratch scratch(data_.sets.front().views);  // They differ in mean and standard deviation only.
       std::optional<Task> task;
       while (work_.wait(lock, stop, [&] { return (task = take()).has_value(); }) && !stop.stop_requested()) {
         switch (task->work) {
@@ -182,7 +180,7 @@ class Loader::Impl {
   }
 
   StepShare share_of(std::uint64_t step) const {
-    return share_of_step(step, store_.count(), options_.global_batch, options_.rank, options_.world_size);
+    return share_of_step(step, data_.mixture.epoch_images(), options_.global_batch, options_.rank, options_.world_size);
   }
 
   /// A slot for the next step, with the memory of an earlier one if there is any. Needs the lock.
@@ -214,18 +212,15 @@ class Loader::Impl {
       Batch& batch = slot.batch;
       batch.epoch = slot.share.epoch;
       batch.position = slot.share.position;
-      batch.samples = samples_of_step(sampler_, slot.share);
-      slot.extents.clear();
-      for (const std::uint64_t sample : batch.samples)
-        slot.extents.push_back(store_.locate(sample));
+      draw_samples(slot);
       plan_reads(slot.extents, reads);
-      slot.bytes.resize(reads.bytes);
-      slot.arrived.assign(batch.samples.size(), 0);
+      slot.buffer.resize(reads.bytes);
       for (const ReadRun& run : reads.runs)
-        store_.will_need(run.shard, run.offset, run.size);
-      batch.views.resize(static_cast<std::size_t>(view_count(views_)));
+        data_.sets[run.set].store->will_need(run.shard, run.offset, run.size);
+      const ViewsConfig& views = data_.sets.front().views;  // Sizes are the same for all.
+      batch.views.resize(static_cast<std::size_t>(view_count(views)));
       for (std::size_t v = 0; v < batch.views.size(); ++v) {
-        const int size = view_size(views_, static_cast<int>(v));
+        const int size = view_size(views, static_cast<int>(v));
         batch.view_sizes.push_back(size);
         batch.views[v].resize(batch.samples.size() * values_of(size));
       }
@@ -240,22 +235,57 @@ class Loader::Impl {
       slot.error = error;
       slot.finished = slot.batch.samples.size();
       ready_.notify_all();
+    } else {
+      for (std::size_t i = 0; i < slot.extents.size(); ++i) {
+        if (slot.extents[i].size == 0) slot.ready.push_back(i);
+      }
     }
     work_.notify_all();
+  }
+
+  /// Which images the batch has, and of each its bytes if they are in the cache, else where they lie.
+  void draw_samples(Slot& slot) const {
+    slot.draws.clear();
+    slot.extents.clear();
+    slot.bytes.clear();
+    for (int i = 0; i < slot.share.count; ++i) {
+      const Draw draw = data_.mixture.at(slot.share.epoch, slot.share.position + static_cast<std::uint64_t>(i));
+      Extent extent = locate(draw);
+      slot.bytes.push_back(cached(draw, extent.size));
+      if (!slot.bytes.back().empty()) extent.size = 0;
+      slot.draws.push_back(draw);
+      slot.extents.push_back(extent);
+      slot.batch.samples.push_back(draw.key);
+    }
+  }
+
+  Extent locate(const Draw& draw) const {
+    Extent extent = data_.sets[draw.set].store->locate(draw.index);
+    extent.set = draw.set;
+    return extent;
+  }
+
+  /// Its `size` bytes, or none if they are not in the cache.
+  std::span<const std::byte> cached(const Draw& draw, std::size_t size) const {
+    const ByteCache* cache = data_.sets[draw.set].cache.get();
+    const std::byte* bytes = cache != nullptr ? cache->find(draw.index) : nullptr;
+    if (bytes == nullptr) return {};
+    return {bytes, size};
   }
 
   void read(Slot& slot, const ReadRun& run, std::unique_lock<std::mutex>& lock) {
     lock.unlock();
     bool good = true;
     try {
-      store_.read(run.shard, run.offset, slot.bytes.bytes().subspan(run.place, run.size));
+      data_.sets[run.set].store->read(run.shard, run.offset, slot.buffer.bytes().subspan(run.place, run.size));
     } catch (const Error&) {
       good = false;  // Its images are then read one by one, which tells the bad one from its neighbours.
     }
     lock.lock();
     for (std::size_t i = run.first; i < run.first + run.count; ++i) {
-      slot.arrived[slot.reads.order[i]] = good;
-      slot.ready.push_back(slot.reads.order[i]);
+      const std::size_t image = slot.reads.order[i];
+      if (good) slot.bytes[image] = slot.buffer.bytes().subspan(slot.reads.place[image], slot.extents[image].size);
+      slot.ready.push_back(image);
     }
     work_.notify_all();
   }
@@ -297,9 +327,11 @@ class Loader::Impl {
       while (!stop.stop_requested() && (view = job.next_view++) < batch.views.size()) {
         const int size = batch.view_sizes[view];
         const std::span<float> out = std::span(batch.views[view]).subspan(job.index * values_of(size), values_of(size));
-        const ViewKey key{options_.seed, batch.epoch, batch.samples[job.index], static_cast<std::uint32_t>(view)};
-        const ViewParameters parameters = draw_view(views_, job.image.width(), job.image.height(), key);
-        normaliser_.write_planes(maker.make(job.image, parameters, size), out);
+        const Draw& draw = slot.draws[job.index];
+        const ViewParameters parameters =
+            draw_view(data_.sets[draw.set].views, job.image.width(), job.image.height(),
+                      {data_.mixture.seed(), batch.epoch, draw.key, static_cast<std::uint32_t>(view)});
+        normalisers_[draw.set].write_planes(maker.make(job.image, parameters, size), out);
       }
     } catch (...) {
       error = std::current_exception();
@@ -323,15 +355,16 @@ class Loader::Impl {
 
   /// Decodes an image of the batch, or what replaces it.
   void decode_or_replace(const Slot& slot, std::size_t index, Scratch& scratch, std::vector<BadSample>& bad) const {
-    std::uint64_t sample = slot.batch.samples[index];
-    Extent extent = slot.extents[index];
-    bool arrived = slot.arrived[index] != 0;
+    Draw draw = slot.draws[index];
+    const SampleStore& store = *data_.sets[draw.set].store;
+    Extent extent = locate(draw);
+    std::span<const std::byte> bytes = slot.bytes[index];
     while (true) {
       std::string reason;
       try {
-        std::span<const std::byte> bytes = slot.bytes.bytes().subspan(slot.reads.place[index], extent.size);
-        if (!arrived || crc32c(bytes) != extent.checksum) bytes = read_alone(extent, scratch.bytes);
+        if (bytes.empty() || crc32c(bytes) != extent.checksum) bytes = read_alone(extent, scratch.bytes);
         scratch.decoder.decode(bytes, scratch.decoded);
+        if (ByteCache* cache = data_.sets[draw.set].cache.get()) cache->keep(draw.index, bytes);
         return;
       } catch (const Error& error) {
         if (error.code() != ExitCode::data) throw;
@@ -339,28 +372,27 @@ class Loader::Impl {
       }
       if (bad.size() + 1 >= most_bad_in_a_row) {
         throw data_error(std::to_string(bad.size() + 1) + " images in a row are bad, the last one because " + reason,
-                         store_.describe(sample), "look at the disk; copy the shards again or pack the images again");
+                         store.describe(draw.index),
+                         "look at the disk; copy the shards again or pack the images again");
       }
-      const std::uint64_t replacement = sampler_.replacement(slot.batch.epoch, sample);
-      bad.push_back({index, sample, replacement, store_.describe(sample), reason});
-      sample = replacement;
-      extent = store_.locate(sample);
-      arrived = false;
+      const std::uint64_t replacement = data_.mixture.replacement(draw);
+      bad.push_back({index, draw.index, replacement, store.describe(draw.index), reason});
+      draw.index = replacement;
+      extent = locate(draw);
+      bytes = cached(draw, extent.size);
     }
   }
 
   std::span<const std::byte> read_alone(const Extent& extent, ByteBuffer& buffer) const {
     const std::span<std::byte> bytes = buffer.resize(extent.size);
-    store_.read(extent.shard, extent.offset, bytes);
+    data_.sets[extent.set].store->read(extent.shard, extent.offset, bytes);
     if (crc32c(bytes) != extent.checksum) throw data_error("the image is damaged: its checksum is wrong");
     return bytes;
   }
 
-  const SampleStore& store_;
-  const ViewsConfig views_;
-  const Normaliser normaliser_;
+  const TrainingData& data_;
+  std::vector<Normaliser> normalisers_;  ///< One a set.
   const LoaderOptions options_;
-  const Sampler sampler_;
 
   std::mutex mutex_;
   std::condition_variable_any work_;   ///< There may be something to do.
@@ -374,8 +406,7 @@ class Loader::Impl {
   std::vector<std::jthread> threads_;  ///< Last: ends before what it uses.
 };
 
-Loader::Loader(const SampleStore& store, const ViewsConfig& views, const LoaderOptions& options)
-    : impl_(std::make_unique<Impl>(store, views, options)) {}
+Loader::Loader(const TrainingData& data, const LoaderOptions& options) : impl_(std::make_unique<Impl>(data, options)) {}
 
 Loader::~Loader() = default;
 

@@ -6,26 +6,22 @@
 #include <cstdint>
 #include <memory>
 
-#include "config/config.hpp"
 #include "data/batch.hpp"
-#include "data/sample_store.hpp"
-#include "data/sampler.hpp"
+#include "data/training_data.hpp"
 
 namespace msn {
 
 /// Whose batches a loader makes.
 struct LoaderOptions {
-  std::uint64_t seed = 0;
   int global_batch = 1;
   int rank = 0;
   int world_size = 1;
   std::uint64_t first_step = 0;
-  SampleOrder order = {};
   int workers = 0;  ///< Threads of low priority; 0: as many as cores that this process may use.
 };
 
 /// Delivers this rank's share of step first_step, first_step + 1, ... without end, epoch after epoch. What a batch
-/// holds is a pure function of (data set, views, seed, global_batch, step, rank, world_size): neither the number of
+/// holds is a pure function of (data, views, seed, global_batch, step, rank, world_size): neither the number of
 /// workers nor the moment matters.
 ///
 /// A worker takes the earliest work that there is: an image whose bytes have come, else a read, else views of an image
@@ -33,16 +29,16 @@ struct LoaderOptions {
 /// set: for each of `batches_ahead` batches and the one in use its views (float32), for each of `batches_ahead` its
 /// encoded bytes, for each worker one decoded image and the planes of one view.
 ///
-/// An image that cannot be read or decoded is replaced by Sampler::replacement of it, under the random draws of the one
+/// An image that cannot be read or decoded is replaced by Mixture::replacement of it, under the random draws of the one
 /// that was to come; Batch::bad says so.
 class Loader {
  public:
   static constexpr std::size_t batches_ahead = 3;  ///< In the making or ready; bounds the memory.
   static constexpr int most_bad_in_a_row = 16;     ///< More than one replacement after the other: the disk is at fault.
 
-  /// `store` must outlive the loader. Throws config_error if the batch cannot be divided by the ranks or is larger than
+  /// `data` must outlive the loader. Throws config_error if the batch cannot be divided by the ranks or is larger than
   /// the data set.
-  Loader(const SampleStore& store, const ViewsConfig& views, const LoaderOptions& options);
+  Loader(const TrainingData& data, const LoaderOptions& options);
   /// Ends the workers: waits for the view or the read each of them is at, and for nothing else.
   ~Loader();
   Loader(const Loader&) = delete;

@@ -2,19 +2,19 @@
 #include "data/read_plan.hpp"
 
 #include <algorithm>
-#include <numeric>
 #include <tuple>
 
 namespace msn {
 
 void plan_reads(std::span<const Extent> extents, ReadPlan& plan, ReadLimits limits) {
   plan.runs.clear();
-  plan.order.resize(extents.size());
+  plan.order.clear();
   plan.place.resize(extents.size());
-  std::iota(plan.order.begin(), plan.order.end(), std::size_t{0});
-  std::sort(plan.order.begin(), plan.order.end(), [&](std::size_t a, std::size_t b) {
-    return std::tuple(extents[a].shard, extents[a].offset, a) < std::tuple(extents[b].shard, extents[b].offset, b);
-  });
+  for (std::size_t i = 0; i < extents.size(); ++i) {
+    if (extents[i].size > 0) plan.order.push_back(i);
+  }
+  const auto key = [&](std::size_t i) { return std::tuple(extents[i].set, extents[i].shard, extents[i].offset, i); };
+  std::sort(plan.order.begin(), plan.order.end(), [&](std::size_t a, std::size_t b) { return key(a) < key(b); });
   for (std::size_t i = 0; i < plan.order.size(); ++i) {
     const Extent& extent = extents[plan.order[i]];
     const std::uint64_t end = extent.offset + extent.size;
@@ -22,13 +22,14 @@ void plan_reads(std::span<const Extent> extents, ReadPlan& plan, ReadLimits limi
       ReadRun& last = plan.runs.back();
       const std::uint64_t last_end = last.offset + last.size;
       // The same image may be wanted twice: then `end` is not beyond last_end.
-      if (last.shard == extent.shard && extent.offset <= last_end + limits.gap && end <= last.offset + limits.run) {
+      if (last.set == extent.set && last.shard == extent.shard && extent.offset <= last_end + limits.gap &&
+          end <= last.offset + limits.run) {
         last.size = std::max(last_end, end) - last.offset;
         ++last.count;
         continue;
       }
     }
-    plan.runs.push_back({extent.shard, extent.offset, extent.size, 0, i, 1});
+    plan.runs.push_back({extent.set, extent.shard, extent.offset, extent.size, 0, i, 1});
   }
   plan.bytes = 0;
   for (ReadRun& run : plan.runs) {

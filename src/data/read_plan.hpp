@@ -14,6 +14,7 @@ namespace msn {
 
 /// One read: several images that lie together in a shard, with what lies between them.
 struct ReadRun {
+  std::size_t set = 0;
   std::size_t shard = 0;
   std::uint64_t offset = 0;  ///< In the shard's file.
   std::size_t size = 0;      ///< Bytes.
@@ -24,7 +25,7 @@ struct ReadRun {
 
 struct ReadPlan {
   std::vector<ReadRun> runs;
-  std::vector<std::size_t> order;  ///< Images by (shard, offset).
+  std::vector<std::size_t> order;  ///< The images to read, by (set, shard, offset).
   std::vector<std::size_t> place;  ///< Where image i begins in the buffer.
   std::size_t bytes = 0;           ///< Size of the buffer.
 };
@@ -34,7 +35,7 @@ struct ReadLimits {
   std::size_t run = std::size_t{4} << 20;   ///< Bytes of a read of more than one image, at most.
 };
 
-/// Plans the reads of the images at `extents`; the memory of `plan` serves again.
+/// Plans the reads of the images at `extents`, but not of those with size 0; the memory of `plan` serves again.
 void plan_reads(std::span<const Extent> extents, ReadPlan& plan, ReadLimits limits = {});
 
 /// Bytes whose memory serves again and is not written first.

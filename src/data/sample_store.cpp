@@ -45,7 +45,7 @@ Extent SampleStore::locate(std::uint64_t sample) const {
     index.checksum = std::move(checksum);
   }
   const std::uint64_t begin = index.bounds[place.index];
-  return {place.shard, begin, index.bounds[place.index + 1] - begin, index.checksum[place.index]};
+  return {0, place.shard, begin, index.bounds[place.index + 1] - begin, index.checksum[place.index]};
 }
 
 std::shared_ptr<const FileHandle> SampleStore::file_of(std::size_t shard) const {

@@ -19,6 +19,7 @@ namespace msn {
 
 /// Where the encoded bytes of an image lie.
 struct Extent {
+  std::size_t set = 0;  ///< Number of the data set, for callers with several.
   std::size_t shard = 0;
   std::uint64_t offset = 0;    ///< In the shard's file.
   std::size_t size = 0;        ///< Bytes.

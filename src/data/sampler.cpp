@@ -81,13 +81,4 @@ StepShare share_of_step(std::uint64_t step, std::uint64_t samples, int global_ba
           count};
 }
 
-std::vector<std::uint64_t> samples_of_step(const Sampler& sampler, const StepShare& share) {
-  std::vector<std::uint64_t> out;
-  out.reserve(static_cast<std::size_t>(share.count));
-  for (int i = 0; i < share.count; ++i) {
-    out.push_back(sampler.at(share.epoch, share.position + static_cast<std::uint64_t>(i)));
-  }
-  return out;
-}
-
 }  // namespace msn

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
 
 #include "config/config.hpp"
 
@@ -60,8 +59,5 @@ void check_batch_shares(int global_batch, int world_size);
 /// Rank r of W takes the r-th contiguous slice of the global batch, so that a step has the same samples at any W.
 /// Throws config_error if the batch cannot be divided by the ranks or is larger than the data set.
 StepShare share_of_step(std::uint64_t step, std::uint64_t samples, int global_batch, int rank, int world_size);
-
-/// The samples of one rank in one step, in order of position.
-std::vector<std::uint64_t> samples_of_step(const Sampler& sampler, const StepShare& share);
 
 }  // namespace msn

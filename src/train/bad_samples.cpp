@@ -9,15 +9,17 @@
 
 namespace msn {
 
+std::uint64_t allowed_bad(double share, std::uint64_t images_per_epoch) {
+  return static_cast<std::uint64_t>(share * static_cast<double>(images_per_epoch));
+}
+
 BadSamples::BadSamples(const World& world, double share, std::uint64_t images_per_epoch)
-    : world_(world),
-      share_(share),
-      allowed_(static_cast<std::uint64_t>(share * static_cast<double>(images_per_epoch))) {}
+    : world_(world), share_(share), allowed_(allowed_bad(share, images_per_epoch)) {}
 
 void BadSamples::report(const Batch& batch) {
   for (const BadSample& bad : batch.bad) {
     last_ = bad.where + ": " + bad.reason;
-    if (!reported_.insert(bad.sample).second) continue;
+    if (!reported_.insert(bad.where).second) continue;
     // As an error, because only errors of the other ranks are heard.
     log::error("rank " + std::to_string(world_.rank()) + " of " + std::to_string(world_.size()) + ": bad " + last_ +
                "; sample " + std::to_string(bad.replacement) + " takes its place");

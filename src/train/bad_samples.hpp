@@ -12,9 +12,12 @@
 
 namespace msn {
 
+/// How many of an epoch's images may be bad: data.max_bad of them, rounded down.
+std::uint64_t allowed_bad(double share, std::uint64_t images_per_epoch);
+
 class BadSamples {
  public:
-  /// `share` of the images of an epoch may be bad in it; `world` must outlive this.
+  /// allowed_bad(share, images_per_epoch) may be bad in each epoch; `world` must outlive this.
   BadSamples(const World& world, double share, std::uint64_t images_per_epoch);
 
   /// Writes a line to the log of each bad sample of this rank's batch that has none yet.
@@ -36,7 +39,7 @@ class BadSamples {
   std::uint64_t epoch_ = 0;
   std::uint64_t in_epoch_ = 0;
   std::uint64_t total_ = 0;
-  std::unordered_set<std::uint64_t> reported_;
+  std::unordered_set<std::string> reported_;
   std::string last_;  ///< This rank's last one, for the end's message.
 };
 

@@ -13,12 +13,12 @@
 #include "checkpoint/checkpoint.hpp"
 #include "checkpoint/layout.hpp"
 #include "data/loader.hpp"
-#include "data/sample_store.hpp"
 #include "data/sampler.hpp"
 #include "train/bad_samples.hpp"
 #include "train/batch_tensors.hpp"
 #include "train/initial_weights.hpp"
 #include "train/metrics.hpp"
+#include "train/open_data.hpp"
 #include "train/plan.hpp"
 #include "train/replicas.hpp"
 #include "train/state.hpp"
@@ -35,30 +35,7 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-/// Opens the data set on every rank and checks that the batch fits the ranks and the data, and that all shards are
-/// there: each rank looks at some, so that each is looked at once.
-std::unique_ptr<SampleStore> open_data(const World& world, const Config& config) {
-  std::unique_ptr<SampleStore> set;
-  world.agree([&] {
-    check_batch_shares(config.train.global_batch, world.size());
-    if (config.train.global_batch < 2) {
-      throw config_error("batch normalisation needs at least 2 images a step", "train.global_batch");
-    }
-    set = std::make_unique<SampleStore>(config.data.path);
-    if (set->count() < static_cast<std::uint64_t>(config.train.global_batch)) {
-      throw data_error("the data set has " + std::to_string(set->count()) + " images, fewer than one global batch of " +
-                           std::to_string(config.train.global_batch),
-                       config.data.path.string(), "pack more images or lower train.global_batch");
-    }
-    const std::vector<ShardEntry>& shards = set->manifest().shards;
-    for (auto i = static_cast<std::size_t>(world.rank()); i < shards.size();
-         i += static_cast<std::size_t>(world.size()))
-      check_shard_file(set->folder(), shards[i]);
-  });
-  return set;
-}
-
-void save(const World& world, TrainState& state, const Config& config, const SampleStore& set,
+void save(const World& world, TrainState& state, const Config& config, const std::string& data_fingerprint,
           std::uint64_t steps_per_epoch, const std::filesystem::path& run) {
   check_replicas(world, state);
   CheckpointFacts facts;
@@ -70,7 +47,7 @@ void save(const World& world, TrainState& state, const Config& config, const Sam
   facts.world_size = world.size();
   facts.config_digest = config_digest(config);
   facts.config_toml = to_toml(config);
-  facts.data_fingerprint = set.manifest().fingerprint;
+  facts.data_fingerprint = data_fingerprint;
   write_checkpoint(world, run, facts, state_tensors(state), config.checkpoint.writers);
   if (world.rank() == 0) {
     log::info("checkpoint " + step_name(state.step));
@@ -97,12 +74,18 @@ constexpr double kReportSeconds = 10;
 }  // namespace
 
 TrainResult train(const World& world, const Config& config, const TrainOptions& options) {
-  const std::unique_ptr<SampleStore> set = open_data(world, config);
-  const auto checkpoint = open_run(world, options.run, config, set->manifest().fingerprint, options.resume);
+  double rank_bytes = 0;
+  world.agree([&] {
+    // A step needs the same for any number of images.
+    rank_bytes = plan_run(config, world.size(), static_cast<std::uint64_t>(config.train.global_batch)).rank_bytes();
+  });
+  const TrainingData data = open_data(world, config, static_cast<std::uint64_t>(rank_bytes));
+  const std::string data_fingerprint = fingerprint(data);
+  const auto checkpoint = open_run(world, options.run, config, data_fingerprint, options.resume);
   if (world.rank() == 0) log::add_file(options.run / "log.txt");
   const int threads = set_up_threads(world, config.runtime.threads);
   const Communicator communicator(world);
-  const std::uint64_t per_epoch = steps_per_epoch(set->count(), config.train.global_batch);
+  const std::uint64_t per_epoch = steps_per_epoch(data.mixture.epoch_images(), config.train.global_batch);
   const std::uint64_t total = per_epoch * static_cast<std::uint64_t>(config.train.epochs);
   const std::uint64_t last = std::min(total, options.max_steps.value_or(total));
   const at::ScalarType type = config.train.precision == Precision::fp64 ? at::kDouble : at::kFloat;
@@ -122,10 +105,10 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
   }
   check_replicas(world, state);
   const std::string backend = "cpu, MPI, " + std::string(type == at::kFloat ? "fp32 (oneDNN)" : "fp64 (BLAS)");
-  record_life(world, options.run, config, {threads, backend, set->manifest().fingerprint, state.step});
+  record_life(world, options.run, config, {threads, backend, data_fingerprint, state.step});
   log::info((checkpoint ? "resuming after step " + std::to_string(state.step) : std::string("starting")) + " on " +
             std::to_string(world.size()) + " ranks with " + std::to_string(threads) + " threads each, " + backend +
-            "; " + std::to_string(set->count()) + " images, " + std::to_string(per_epoch) + " steps an epoch, " +
+            "; " + std::to_string(image_count(data)) + " images, " + std::to_string(per_epoch) + " steps an epoch, " +
             std::to_string(total) + " in all, " + std::to_string(state.online.count()) + " parameters");
 
   for (const std::string& warning : dropped_pixels(config))
@@ -134,9 +117,7 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
   const Schedules schedules(config.optim, config.loss, config.train, static_cast<std::int64_t>(per_epoch));
   std::optional<Stepper> stepper;
   world.agree([&] { stepper.emplace(state, config, communicator); });
-  Loader loader(*set, config.views,
-                {config.train.seed, config.train.global_batch, world.rank(), world.size(), state.step,
-                 sample_order(config.data), config.data.workers});
+  Loader loader(data, {config.train.global_batch, world.rank(), world.size(), state.step, config.data.workers});
   BadSamples bad(world, config.data.max_bad, per_epoch * static_cast<std::uint64_t>(config.train.global_batch));
   std::unique_ptr<MetricsFile> metrics_file;
   if (world.rank() == 0) metrics_file = std::make_unique<MetricsFile>(options.run / "metrics.jsonl", state.step);
@@ -175,12 +156,12 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
     };
     if (every(config.train.check_replicas_every)) check_replicas(world, state);
     if (every(config.checkpoint.every_steps) || result.stopped || bad.too_many()) {
-      save(world, state, config, *set, per_epoch, options.run);
+      save(world, state, config, data_fingerprint, per_epoch, options.run);
       saved = state.step;
     }
     if (bad.too_many()) bad.end_run();
   }
-  if (saved != state.step) save(world, state, config, *set, per_epoch, options.run);
+  if (saved != state.step) save(world, state, config, data_fingerprint, per_epoch, options.run);
 
   result.bad_samples = bad.total();
   result.step = state.step;

@@ -104,13 +104,14 @@ TEST(ShippedConfigs, Cifar10SeesThreeHundredThousandImages) {
   EXPECT_EQ(config.model.width, 128);
 }
 
-// The rows "| `key` | type | `default` | ... | yes |" of each "## [section]" of the page.
+// The rows "| `key` | type | `default` | ... | yes |" of each "## [section]" and "## [[table]]" of the page.
 std::map<std::string, std::string> rows_of_the_page() {
   std::map<std::string, std::string> rows;
   std::istringstream page(read_text(kSource / "docs/configuration.md"));
   std::string section;
   for (std::string line; std::getline(page, line);) {
-    if (line.starts_with("## [")) section = line.substr(4, line.find(']') - 4);
+    const std::size_t name = line.find_first_not_of("# [");
+    if (line.starts_with("## [")) section = line.substr(name, line.find(']') - name);
     if (line.starts_with("## ") && !line.starts_with("## [")) section.clear();
     if (!section.empty() && line.starts_with("| `")) {
       const std::string key = section + "." + line.substr(3, line.find('`', 3) - 3);
@@ -127,6 +128,13 @@ TEST(ConfigurationPage, HasEveryKeyWithItsDefaultAndNoOther) {
     ASSERT_NE(row, rows.end()) << "docs/configuration.md lacks " << key.full_name();
     EXPECT_NE(row->second.find(" | `" + value_text(key, Config{}) + "` | "), std::string::npos)
         << key.full_name() << ": the default is " << value_text(key, Config{}) << ", the row is " << row->second;
+    const std::string effect = key.effect == Effect::numbers ? " | yes | " : " | no | ";
+    EXPECT_NE(row->second.find(effect), std::string::npos) << key.full_name() << " changes numbers?" << effect;
+    rows.erase(row);
+  }
+  for (const Key& key : set_keys()) {
+    const auto row = rows.find(key.full_name());
+    ASSERT_NE(row, rows.end()) << "docs/configuration.md lacks " << key.full_name();
     const std::string effect = key.effect == Effect::numbers ? " | yes | " : " | no | ";
     EXPECT_NE(row->second.find(effect), std::string::npos) << key.full_name() << " changes numbers?" << effect;
     rows.erase(row);

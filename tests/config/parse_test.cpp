@@ -76,7 +76,34 @@ TEST(Parse, UnknownNamesNameTheNearest) {
   failure("[\"a\\nb\"]\n");
   failure("[views]\n" + std::string(100000, 'x') + " = 1\n");
   failure("[train]\nseed.x = 1\n");
-  failure("[[data.set]]\npath = 'a'\n");
+  failure("[[views]]\nfocal = 3\n");
+}
+
+TEST(Parse, SeveralDataSets) {
+  const std::string two = "[[data.set]]\npath = 'a'\n[[data.set]]\npath = 'b'\n";
+  const Config config = parse_config(two, "t.toml");
+  ASSERT_EQ(config.data.sets.size(), 2u);
+  EXPECT_EQ(config.data.sets[1].path, "b");
+  EXPECT_EQ(config.data.sets[1].weight, 0);
+  // One named on the command line takes their place.
+  const Config one = parse_config("[data]\nepoch_images = 9\n" + two, "t.toml", {"data.path=c"});
+  EXPECT_TRUE(one.data.sets.empty());
+  EXPECT_EQ(one.data.path, "c");
+  EXPECT_EQ(one.data.epoch_images, 0);
+
+  expect_in("data.path and [[data.set]] are both given", failure("[data]\npath = 'x'\n" + two));
+  expect_in("t.toml:6:1", failure(two + "[[data.set]]\npaht = 'c'\n"));
+  expect_in("\"data.set.path\"", failure(two + "[[data.set]]\npaht = 'c'\n"));
+  expect_in("has no path", failure(two + "[[data.set]]\n"));
+  expect_in("data.set.weight", failure(two + "[[data.set]]\npath = 'c'\nweight = 0\n"));
+  expect_in("3 numbers", failure(two + "[[data.set]]\npath = 'c'\nmean = [0, 1]\n"));
+  expect_in("only some of the data sets have a weight", failure(two + "[[data.set]]\npath = 'c'\nweight = 1\n"));
+  expect_in("data.set is a table", failure("[data.set]\npath = 'a'\n"));
+  expect_in("data.set is a list", failure("[data]\nset = []\n"));
+  expect_in("data.set is a list", failure("[data]\nset = ['a', 'b']\n"));
+  expect_in("cannot be overridden", failure(two, {"data.set=[]"}));
+  expect_in("cannot be overridden", failure(two, {"data.set.path=a"}));
+  expect_in("single data set", failure("[data]\nepoch_images = 9\n"));
 }
 
 TEST(Parse, SectionsMustBeSections) {

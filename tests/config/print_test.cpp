@@ -92,12 +92,55 @@ TEST(Digest, LeavesOutWhatChangesNoNumber) {
   const auto with = [](const std::vector<std::string>& overrides) {
     return config_digest(parse_config("", "empty", overrides));
   };
-  EXPECT_EQ(with({"data.path=elsewhere", "data.workers=3", "data.max_bad=0.5", "checkpoint.keep=9", "checkpoint.every_steps=0",
+  EXPECT_EQ(with({"data.path=elsewhere", "data.workers=3", "data.max_bad=0.5", "data.staging=/tmp", "data.cache=ram", "checkpoint.keep=9", "checkpoint.every_steps=0",
                   "checkpoint.writers=4", "runtime.threads=2"}),
             base);
   EXPECT_EQ(with({"model.arch=custom", "model.width=384", "model.depth=12", "model.heads=6"}), base);
   EXPECT_NE(with({"train.seed=1"}), base);
   EXPECT_NE(with({"model.arch=vit_base"}), base);
+}
+
+Config several(const std::string& tables) {
+  return parse_config("[data]\nepoch_images = 500\n" + tables, "several");
+}
+
+TEST(Sets, ReadBackAsTheSameConfig) {
+  const Config config = several(
+      "[[data.set]]\npath = \"a\"\nweight = 3\nmean = [0.1, 0.2, 0.3]\n"
+      "[[data.set]]\npath = \"b\"\nweight = 0.5\nstd = [1, 1, 2]\n");
+  ASSERT_EQ(config.data.sets.size(), 2u);
+  EXPECT_EQ(config.data.sets[0].mean, (std::array{0.1, 0.2, 0.3}));
+  EXPECT_FALSE(config.data.sets[0].std);
+  EXPECT_EQ(config.data.sets[1].weight, 0.5);
+  EXPECT_EQ(parse_config(to_toml(config), "again"), config);
+  EXPECT_EQ(to_toml(parse_config(to_toml(config), "again")), to_toml(config));
+}
+
+TEST(Sets, TheirWeightsAndLevelsCountTheirPathsDoNot) {
+  const std::string two = "[[data.set]]\npath = \"a\"\nweight = 3\n[[data.set]]\npath = \"b\"\nweight = 1\n";
+  const Config base = several(two);
+  EXPECT_NE(config_digest(base), config_digest(parse_config("", "empty")));
+  const auto changed = [&](const std::string& from, const std::string& to) {
+    std::string text = two;
+    return several(text.replace(text.find(from), from.size(), to));
+  };
+  EXPECT_EQ(config_digest(changed("\"a\"", "\"elsewhere\"")), config_digest(base));
+  for (const Config& other : {changed("weight = 3", "weight = 4"), changed("weight = 3", "weight = 3\nmean = [0, 0, 0]")}) {
+    EXPECT_NE(config_digest(other), config_digest(base));
+    const auto differences = compare_configs(base, other);
+    ASSERT_EQ(differences.size(), 1u);
+    EXPECT_EQ(differences[0].key, "data.set");
+    EXPECT_TRUE(differences[0].changes_numbers);
+  }
+  const auto moved = compare_configs(base, changed("\"a\"", "\"elsewhere\""));
+  ASSERT_EQ(moved.size(), 1u);
+  EXPECT_FALSE(moved[0].changes_numbers);
+}
+
+TEST(Sets, ASingleOneIsTheSameAsAPath) {
+  const Config one = parse_config("[[data.set]]\npath = \"a\"\nweight = 2\n", "one");
+  EXPECT_EQ(config_digest(one), config_digest(Config{}));
+  EXPECT_NE(config_digest(parse_config("[[data.set]]\npath = \"a\"\nstd = [1, 1, 1]\n", "one")), config_digest(one));
 }
 
 TEST(Compare, ListsKeysValuesAndWhetherNumbersChange) {

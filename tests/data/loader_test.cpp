@@ -26,15 +26,24 @@ class LoaderTest : public ::testing::Test {
     PackOptions options;
     options.shards = 3;
     test::pack_folder(dir_ / "in", dir_ / "set", options);
-    views_.random = 1;
-    views_.focal = 2;
-    views_.random_size = 16;
-    views_.focal_size = 8;
+    config_.train.seed = seed;
+    config_.views.random = 1;
+    config_.views.focal = 2;
+    config_.views.random_size = 16;
+    config_.views.focal_size = 8;
   }
 
   static LoaderOptions options(int global_batch, int workers, std::uint64_t first_step = 0, int rank = 0,
                                int world_size = 1) {
-    return {seed, global_batch, rank, world_size, first_step, {}, workers};
+    return {global_batch, rank, world_size, first_step, workers};
+  }
+
+  /// The data set, for batches of at least `global_batch`.
+  TrainingData open(int global_batch = 1) const {
+    Config config = config_;
+    if (config.data.sets.empty()) config.data.path = dir_ / "set";
+    config.train.global_batch = global_batch;
+    return open_training_data(config);
   }
 
   /// Spoils the bytes of an image on disk.
@@ -57,9 +66,10 @@ class LoaderTest : public ::testing::Test {
       views[v].resize(samples.size() * values);
       for (std::size_t i = 0; i < samples.size(); ++i) {
         const Image image = decode(set.read(pixels[i]));
-        const auto parameters =
-            draw_view(views_, image.width, image.height, {seed, epoch, samples[i], static_cast<std::uint32_t>(v)});
-        normalise(make_view(image, parameters, size, views_), views_, std::span(views[v]).subspan(i * values, values));
+        const auto parameters = draw_view(config_.views, image.width, image.height,
+                                          {seed, epoch, samples[i], static_cast<std::uint32_t>(v)});
+        normalise(make_view(image, parameters, size, config_.views), config_.views,
+                  std::span(views[v]).subspan(i * values, values));
       }
     }
     return views;
@@ -78,8 +88,8 @@ class LoaderTest : public ::testing::Test {
     epochs.views.resize(steps, std::vector<std::vector<float>>(4));
     epochs.bad.resize(steps);
     for (int rank = 0; rank < world_size; ++rank) {
-      const SampleStore store(dir_ / "set");
-      Loader loader(store, views_, options(global_batch, workers, 0, rank, world_size));
+      const TrainingData data = open(global_batch);
+      Loader loader(data, options(global_batch, workers, 0, rank, world_size));
       for (std::uint64_t step = 0; step < steps; ++step) {
         Batch batch = loader.next();
         for (std::size_t v = 0; v < 4; ++v) {
@@ -97,18 +107,19 @@ class LoaderTest : public ::testing::Test {
   }
 
   test::TempDir dir_;
-  ViewsConfig views_;
+  Config config_;
 };
 
 TEST_F(LoaderTest, DeliversStepsInOrder) {
-  const SampleStore store(dir_ / "set");
-  Loader loader(store, views_, options(4, 3));
+  const TrainingData data = open();
+  Loader loader(data, options(4, 3));
   const Sampler sampler(images, seed);
   for (std::uint64_t step = 0; step < 14; ++step) {
     Batch batch = loader.next();
     EXPECT_EQ(batch.epoch, step / 6);
     EXPECT_EQ(batch.position, step % 6 * 4);
-    EXPECT_EQ(batch.samples, samples_of_step(sampler, share_of_step(step, images, 4, 0, 1)));
+    for (std::size_t i = 0; i < 4; ++i)
+      EXPECT_EQ(batch.samples[i], sampler.at(step / 6, step % 6 * 4 + i));
     EXPECT_EQ(batch.view_sizes, (std::vector<int>{16, 16, 8, 8}));
     EXPECT_TRUE(batch.bad.empty());
     loader.recycle(std::move(batch));
@@ -116,8 +127,8 @@ TEST_F(LoaderTest, DeliversStepsInOrder) {
 }
 
 TEST_F(LoaderTest, MakesTheViewsThatTheirParametersSay) {
-  const SampleStore store(dir_ / "set");
-  Loader loader(store, views_, options(4, 2, 6));
+  const TrainingData data = open();
+  Loader loader(data, options(4, 2, 6));
   const Batch batch = loader.next();
   EXPECT_EQ(batch.views, expected_views(batch.epoch, batch.samples, batch.samples));
 }
@@ -158,8 +169,8 @@ TEST_F(LoaderTest, AReplacementHasTheDrawsOfTheImageThatWasToCome) {
   const Sampler sampler(images, seed);
   const std::uint64_t bad = sampler.at(1, 14);
   damage(bad);
-  const SampleStore store(dir_ / "set");
-  Loader loader(store, views_, options(4, 3, 6 + 3));  // Positions 12 to 15 of the second epoch.
+  const TrainingData data = open();
+  Loader loader(data, options(4, 3, 6 + 3));  // Positions 12 to 15 of the second epoch.
   const Batch batch = loader.next();
   ASSERT_EQ(batch.samples[2], bad);
   std::vector<std::uint64_t> pixels = batch.samples;
@@ -186,49 +197,104 @@ TEST_F(LoaderTest, AnImageThatIsNoImageIsReplaced) {
   manifest.count = 6;
   manifest.shards = {{"odd.h5", 6, std::filesystem::file_size(dir_ / "odd" / "odd.h5"), ""}};
   write_dataset_manifest(dir_ / "odd", manifest);
-  const SampleStore store(dir_ / "odd");
-  Loader loader(store, views_, options(6, 2));
+  config_.data.sets.push_back({.path = dir_ / "odd"});
+  const TrainingData data = open();
+  Loader loader(data, options(6, 2));
   const Batch batch = loader.next();
   ASSERT_EQ(batch.bad.size(), 1u);
   EXPECT_EQ(batch.bad[0].sample, 3u);
   EXPECT_NE(batch.bad[0].reason.find("neither a JPEG nor a PNG"), std::string::npos);
 }
 
+TEST_F(LoaderTest, TheCacheChangesNoBatchAndServesWithoutTheDisk) {
+  damage(Sampler(images, seed).at(0, 5));
+  const Epochs without = run(12, 6, 2, 3);
+  config_.data.cache = DataCache::ram;
+  EXPECT_EQ(run(12, 6, 2, 3), without);
+
+  const TrainingData data = open();
+  std::vector<std::vector<std::vector<float>>> first;
+  {
+    Loader loader(data, options(13, 3));
+    for (int step = 0; step < 2; ++step)  // A whole epoch.
+      first.push_back(loader.next().views);
+  }
+  for (const ShardEntry& shard : data.sets[0].store->manifest().shards)
+    std::filesystem::resize_file(dir_ / "set" / shard.file, 0);
+  Loader again(data, options(13, 3));
+  for (int step = 0; step < 2; ++step) {
+    const Batch batch = again.next();
+    // The image that is bad, and no other, is bad for another reason now.
+    EXPECT_LE(batch.bad.size(), 1u);
+    EXPECT_EQ(batch.views, first[static_cast<std::size_t>(step)]);
+  }
+}
+
+TEST_F(LoaderTest, SeveralSetsMakeTheSameGlobalBatchesOnAnyNumberOfRanks) {
+  test::write_folder(dir_ / "in2", 1, 5);
+  test::pack_folder(dir_ / "in2", dir_ / "small");
+  config_.data.sets = {{.path = dir_ / "set", .weight = 1}, {.path = dir_ / "small", .weight = 1}};
+  config_.data.sets[1].mean = {0, 0, 0};
+  config_.data.sets[1].std = {1, 1, 1};
+  damage(3);
+  const Epochs one = run(12, 8, 1, 1);
+  for (int ranks = 1; ranks <= 4; ++ranks)
+    EXPECT_EQ(run(12, 8, ranks, 3), one) << ranks << " ranks";
+
+  // Half of the draws are of the small set, whose levels are not shifted: from 0 to 1.
+  const TrainingData data = open(12);
+  Loader loader(data, options(12, 2));
+  const Batch batch = loader.next();
+  int small = 0;
+  std::set<std::uint64_t> keys(batch.samples.begin(), batch.samples.end());
+  EXPECT_EQ(keys.size(), 12u);
+  for (std::size_t i = 0; i < 12; ++i) {
+    const Draw draw = data.mixture.at(0, i);
+    EXPECT_EQ(batch.samples[i], draw.key);
+    if (draw.set == 0) continue;
+    ++small;
+    const auto view = std::span(batch.views[0]).subspan(i * 3 * 16 * 16, 3 * 16 * 16);
+    EXPECT_GE(*std::min_element(view.begin(), view.end()), 0.0f);
+    EXPECT_LE(*std::max_element(view.begin(), view.end()), 1.0f);
+  }
+  EXPECT_EQ(small, 6);
+}
+
 TEST_F(LoaderTest, ADeadDiskEndsTheLoader) {
   for (std::uint64_t sample = 0; sample < images; ++sample)
     damage(sample);
-  const SampleStore store(dir_ / "set");
-  Loader loader(store, views_, options(4, 3));
+  const TrainingData data = open();
+  Loader loader(data, options(4, 3));
   test::expect_data_error([&] { loader.next(); }, {"16 images in a row", "checksum", "sample ", ".h5"});
 }
 
 TEST_F(LoaderTest, AMissingShardEndsTheLoaderAfterTheBatchesBefore) {
-  const SampleStore store(dir_ / "set");
-  const std::string file = store.manifest().shards[1].file;
+  const TrainingData data = open();
+  const std::string file = data.sets[0].store->manifest().shards[1].file;
   const Sampler sampler(images, seed);
   // Samples 8 to 16 lie in the second of three shards.
   std::uint64_t good_steps = 0;
   while (sampler.at(0, good_steps) < 8 || sampler.at(0, good_steps) > 16)
     ++good_steps;
   std::filesystem::remove(dir_ / "set" / file);
-  Loader loader(store, views_, options(1, 3));
+  Loader loader(data, options(1, 3));
   for (std::uint64_t step = 0; step < good_steps; ++step)
     EXPECT_NO_THROW(loader.next());
   test::expect_data_error([&] { loader.next(); }, {"missing", file, "copy it again"});
 }
 
 TEST_F(LoaderTest, EndsAtOnceInTheMiddleOfWork) {
-  const SampleStore store(dir_ / "set");
+  const TrainingData data = open();
   for (int i = 0; i < 20; ++i) {
-    Loader loader(store, views_, options(22, 4));
+    Loader loader(data, options(22, 4));
     if (i % 2 == 0) loader.next();
   }
 }
 
 TEST_F(LoaderTest, RefusesBatchesThatDoNotFit) {
-  const SampleStore store(dir_ / "set");
-  EXPECT_THROW(Loader(store, views_, options(5, 1, 0, 0, 2)), Error);
-  EXPECT_THROW(Loader(store, views_, options(27, 1)), Error);
+  const TrainingData data = open();
+  EXPECT_THROW(Loader(data, options(5, 1, 0, 0, 2)), Error);
+  EXPECT_THROW(Loader(data, options(27, 1)), Error);
 }
 
 }  // namespace

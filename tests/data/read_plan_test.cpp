@@ -10,7 +10,7 @@ namespace msn {
 namespace {
 
 Extent extent(std::size_t shard, std::uint64_t offset, std::size_t size) {
-  return {shard, offset, size, 0};
+  return {0, shard, offset, size, 0};
 }
 
 TEST(ReadPlan, JoinsNeighboursInTheOrderOfTheDisk) {
@@ -46,6 +46,16 @@ TEST(ReadPlan, TakesTheSameImageTwice) {
   ASSERT_EQ(plan.runs.size(), 1u);
   EXPECT_EQ(plan.bytes, 65u);
   EXPECT_EQ(plan.place, (std::vector<std::size_t>{0, 60, 0}));
+}
+
+TEST(ReadPlan, KeepsSetsApartAndLeavesOutWhatHasNoSize) {
+  std::vector<Extent> extents{extent(0, 100, 50), extent(0, 150, 5), extent(0, 155, 0), extent(0, 160, 7)};
+  extents[1].set = 1;
+  ReadPlan plan;
+  plan_reads(extents, plan, {10, 1000});
+  EXPECT_EQ(plan.order, (std::vector<std::size_t>{0, 3, 1}));
+  ASSERT_EQ(plan.runs.size(), 2u);
+  EXPECT_EQ(plan.runs[1].set, 1u);
 }
 
 TEST(ReadPlan, BegunAnewHoldsNothingOfBefore) {

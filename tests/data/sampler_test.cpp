@@ -90,6 +90,13 @@ TEST(Sampler, ReplacesASampleByEachOtherBeforeItself) {
   EXPECT_EQ(Sampler(1, 9).replacement(0, 0), 0u);
 }
 
+std::vector<std::uint64_t> samples_of_step(const Sampler& sampler, const StepShare& share) {
+  std::vector<std::uint64_t> samples;
+  for (int i = 0; i < share.count; ++i)
+    samples.push_back(sampler.at(share.epoch, share.position + static_cast<std::uint64_t>(i)));
+  return samples;
+}
+
 std::vector<std::uint64_t> whole_epoch(const Sampler& sampler, std::uint64_t epoch) {
   std::vector<std::uint64_t> order;
   for (std::uint64_t i = 0; i < sampler.samples(); ++i)

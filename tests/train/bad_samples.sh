@@ -18,7 +18,7 @@ train() { # CASE CODE PATTERN RUN ARGUMENTS...
   local name=$1 code=$2 pattern=$3 run=$4
   shift 4
   expect "$name" "$code" "$pattern" "${mpirun[@]}" "$msn" train "$config" "${tiny[@]}" "${data[@]}" \
-    --set train.global_batch=12 --set train.precision=fp64 --run "$work/$run" "$@"
+    --set train.global_batch=12 --set train.precision=fp64 --set optim.warmup_epochs=2 --set train.epochs=9 --run "$work/$run" "$@"
 }
 
 for ranks in 1 2 3 4; do

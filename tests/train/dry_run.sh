@@ -44,6 +44,10 @@ expect_lines 1 'random 197 '
 dry vit_s16 64 --set views.focal=0
 expect_lines 1 'focal 0$'
 
+dry vit_s16 64 --set data.order=blockwise --set data.max_bad=0.01
+expect_lines 1 'blockwise: blocks of 256 images, windows of 64 blocks'
+expect_lines 1 'bad images +12811 an epoch are replaced'
+
 use_ranks 2
 expect "json" 0 '"flops_per_image":8' "${mpirun[@]}" "$msn" train "$source_dir/configs/vit_s16.toml" --dry-run --json
 expect_lines 1 '"ranks":2'
