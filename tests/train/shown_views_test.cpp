@@ -42,23 +42,19 @@ class ShownViews : public ::testing::Test {
 
 TEST_F(ShownViews, AreThoseOfTraining) {
   const DataSet set(dir_ / "set");
-  const SampleStore store(dir_ / "set");
   for (const MaskPer mask_per : {MaskPer::batch, MaskPer::image}) {
     Config config = small_config(mask_per);
     // Each order once: neither depends on the mask.
     config.data.order = mask_per == MaskPer::batch ? DataOrder::shuffled : DataOrder::blockwise;
     config.data.block = 3;
     config.data.window = 2;
+    config.data.path = dir_ / "set";
+    const TrainingData data = open_training_data(config);
     const std::uint64_t step = 3;  // Of the second epoch: an epoch has two steps.
     // The second of two ranks, whose share begins inside the global batch.
-    Loader loader(store, config.views,
-                  {.seed = config.train.seed,
-                   .global_batch = config.train.global_batch,
-                   .rank = 1,
-                   .world_size = 2,
-                   .first_step = step,
-                   .order = sample_order(config.data),
-                   .workers = 1});
+    Loader loader(
+        data,
+        {.global_batch = config.train.global_batch, .rank = 1, .world_size = 2, .first_step = step, .workers = 1});
     const Batch batch = loader.next();
     const StepInput input = make_step_input(batch, config, at::kFloat);
     for (std::uint64_t i = 0; i < 4; ++i) {
@@ -69,7 +65,7 @@ TEST_F(ShownViews, AreThoseOfTraining) {
       EXPECT_NE(set.describe(shown.sample).find("(" + shown.name + ","), std::string::npos);
       ASSERT_EQ(shown.views.size(), batch.views.size());
       for (std::size_t v = 0; v < shown.views.size(); ++v) {
-        std::vector<float> values(shown.views[v].pixels.values.size());
+        std::vector<float> values(shown.views[v].pixels.pixels() * 3);
         normalise(shown.views[v].pixels, config.views, values);
         EXPECT_TRUE(std::equal(values.begin(), values.end(),
                                batch.views[v].begin() + static_cast<std::ptrdiff_t>(i * values.size())))
@@ -79,7 +75,7 @@ TEST_F(ShownViews, AreThoseOfTraining) {
         const ShownView& view = shown.views[v];
         EXPECT_EQ(view.patches, 36);
         ASSERT_EQ(view.kept.size(), 21u);  // floor(36 * 0.6)
-        std::vector<float> values(view.pixels.values.size());
+        std::vector<float> values(view.pixels.pixels() * 3);
         normalise(view.pixels, config.views, values);
         const at::Tensor rows =
             patch_rows(at::from_blob(values.data(), {1, 3, 26, 26}, at::kFloat), config.model.patch_size)[0];
