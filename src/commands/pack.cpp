@@ -135,7 +135,7 @@ Command make_pack_command(CLI::App& parent) {
       ->required()
       ->expected(1)
       ->take_all()
-      ->option_text("FOLDER|TAR|LIST|synthetic:shapes");
+      ->option_text("FOLDER|TAR|LIST|synthetic:shapes REQUIRED");
   app->add_option("--output", arguments->options.output, "Folder of the data set; made if it does not exist")
       ->required();
   CLI::Option* shards = app->add_option("--shards", arguments->shards, "Number of shards")->check(CLI::PositiveNumber);

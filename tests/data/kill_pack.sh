@@ -10,46 +10,48 @@ mpirun=("$@")
 limit_s=60
 # The marker in the paths of inputs lets `leftovers` find the processes of this test.
 input=$work/$marker.csv
-images=1500
+images=240
 RANDOM=2022
 
-# Pictures of the generator, and a list of 40 files that are none.
+# Pictures of the generator, and a list of 40 files that are not there: the last shards are partly and wholly bad.
 for number in $(seq 40); do echo "absent$number.jpg,disc"; done >"$input"
 pack() { # OUTPUT
-  echo "$msn" pack --input "synthetic:shapes?images=$images&size=64&seed=3" --input "$input" --on-bad skip --shards 40 \
+  echo "$msn" pack --input "synthetic:shapes?images=$images&size=64&seed=3" --input "$input" --on-bad skip --shards 12 \
     --workers 1 --output "$1"
 }
 
-# start COMMAND...: in the background, in a process group of its own, whose number is `group` then.
-start() {
-  setsid "$@" >"$work/out" 2>"$work/err" &
-  group=$!
-}
-
-began=$(date +%s%N)
 # shellcheck disable=SC2046
 expect "undisturbed" 0 "packed" $(pack "$work/whole/set")
-took_ms=$((($(date +%s%N) - began) / 1000000))
 expect_lines 1 "$images images"
 
-# killed NAME COMMAND...: kills all processes of the command after 10 to 90 % of the time that a whole run takes.
+shards_made() {
+  find "$work/killed" -name '*.h5' 2>/dev/null | wc -l
+}
+
+# killed NAME MOST COMMAND...: kills the command when a pseudo-random number of further shards, below MOST, are made and
+# up to 30 ms more have passed. Counting shards, not seconds, finds the middle of the work on a busy machine too.
 unfinished=0
 killed() {
   case_name="$1: killed"
-  shift
-  start "$@"
-  local share=$((10 + RANDOM % 81))
-  sleep "$(printf '%d.%03d' $((took_ms * share / 100000)) $((took_ms * share / 100 % 1000)))"
-  kill -9 -- "-$group"
-  wait "$group" 2>/dev/null
-  # Ranks that the launcher started may be in groups of their own; they end when they miss it.
+  local goal=$(($(shards_made) + RANDOM % $2))
+  shift 2
+  "$@" >"$work/out" 2>"$work/err" &
+  local process=$!
+  while [ "$(shards_made)" -lt "$goal" ] && kill -0 "$process" 2>/dev/null; do sleep 0.01; done
+  sleep "$(printf '0.%03d' $((RANDOM % 30)))"
+  # The launcher and the ranks, all at once: ranks that miss their launcher would end a little later by themselves.
+  # shellcheck disable=SC2046
+  kill -9 $(leftovers) 2>/dev/null
+  wait "$process" 2>/dev/null
+  local code=$?
+  [ "$code" -eq 137 ] || [ "$code" -eq 0 ] || complain "ended with $code before it was killed"
   for _ in $(seq 100); do
     [ -n "$(leftovers)" ] || break
     sleep 0.1
   done
   [ -z "$(leftovers)" ] || complain "processes left: $(leftovers)"
   [ -e "$work/killed/set/dataset.json" ] || unfinished=$((unfinished + 1))
-  echo "killed at $share % of $took_ms ms: $(find "$work/killed" -name '*.h5' 2>/dev/null | wc -l) of 40 shards"
+  echo "$case_name: $(shards_made) shards were made, the goal was $goal"
 }
 
 # compare NAME: the files are those of the undisturbed run.
@@ -61,16 +63,16 @@ compare() {
 
 for life in 1 2 3 4 5; do
   # shellcheck disable=SC2046
-  killed "kill $life" $(pack "$work/killed/set")
+  killed "kill $life" 10 $(pack "$work/killed/set")
   # shellcheck disable=SC2046
   expect "kill $life: again" 0 "packed" $(pack "$work/killed/set")
   compare "kill $life"
 done
 
-# Killed three times on two ranks, then finished by one: which shards are whole does not depend on who made them.
+# Killed three times in a row on two ranks.
 for life in 1 2 3; do
   # shellcheck disable=SC2046
-  killed "two ranks, kill $life" "${mpirun[@]}" $(pack "$work/killed/set")
+  killed "two ranks, kill $life" 4 "${mpirun[@]}" $(pack "$work/killed/set")
 done
 # shellcheck disable=SC2046
 expect "two ranks: again" 0 "packed" "${mpirun[@]}" $(pack "$work/killed/set")
