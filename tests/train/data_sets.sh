@@ -6,6 +6,7 @@
 limit_s=60
 use_ranks 2
 pack_tiny
+tiny+=(--set optim.warmup_epochs=2 --set train.epochs=9)
 expect "pack more" 0 "packed" "$msn" pack --input 'synthetic:shapes?images=40&size=40&seed=9' --output "$work/more"
 
 train() { # CASE CODE PATTERN RUN ARGUMENTS...
