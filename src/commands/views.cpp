@@ -32,19 +32,18 @@ struct Arguments {
 
 Config read_config(const Arguments& arguments) {
   Config config = load_config(arguments.config, arguments.overrides);
-  if (!arguments.data.empty()) config.data.path = arguments.data;
-  if (config.data.path.empty()) {
+  if (!arguments.data.empty()) use_one_data_set(config, arguments.data);
+  if (config.data.path.empty() && config.data.sets.empty()) {
     throw config_error("no data set is named", "data.path", "set data.path or give --data DIR (see msn pack --help)");
   }
   return config;
 }
 
 /// The images in the order of the run, from the first of the step on; they may reach into the steps behind it.
-std::vector<ShownSample> show_samples(const DataSet& set, const Config& config, const Arguments& arguments) {
+std::vector<ShownSample> show_samples(const ShownData& data, const Config& config, const Arguments& arguments) {
   const auto batch = static_cast<std::uint64_t>(config.train.global_batch);
-  share_of_step(0, set.count(), config.train.global_batch, 0, 1);  // Throws where the batch is larger than the data.
-  const std::uint64_t steps =
-      steps_per_epoch(set.count(), config.train.global_batch) * static_cast<std::uint64_t>(config.train.epochs);
+  const std::uint64_t steps = steps_per_epoch(data.training.mixture.epoch_images(), config.train.global_batch) *
+                              static_cast<std::uint64_t>(config.train.epochs);
   if (arguments.step >= steps || arguments.images > (steps - arguments.step) * batch) {
     throw usage_error("the run of this configuration and data set ends before that: it has " + std::to_string(steps) +
                           " steps of " + std::to_string(batch) + " images",
@@ -53,7 +52,7 @@ std::vector<ShownSample> show_samples(const DataSet& set, const Config& config, 
   }
   std::vector<ShownSample> samples(arguments.images);
   for_each_parallel(samples.size(), allowed_cores(), [&](std::size_t i) {
-    samples[i] = show_sample(set, config, arguments.step + i / batch, i % batch);
+    samples[i] = show_sample(data, config, arguments.step + i / batch, i % batch);
   });
   return samples;
 }
@@ -83,15 +82,15 @@ Json to_json(const ShownSample& sample) {
   Json views = Json::array();
   for (const ShownView& view : sample.views)
     views.push_back(to_json(view));
-  return {{"sample", sample.sample},       {"name", sample.name}, {"width", sample.image.width},
-          {"height", sample.image.height}, {"step", sample.step}, {"epoch", sample.epoch},
-          {"position", sample.position},   {"views", views}};
+  return {{"sample", sample.sample},     {"data_set", sample.data_set},   {"name", sample.name},
+          {"width", sample.image.width}, {"height", sample.image.height}, {"step", sample.step},
+          {"epoch", sample.epoch},       {"position", sample.position},   {"views", views}};
 }
 
 void write_sheet(const Arguments& arguments) {
   const Config config = read_config(arguments);
-  const DataSet set(config.data.path);
-  const std::vector<ShownSample> samples = show_samples(set, config, arguments);
+  const ShownData data = open_shown_data(config);
+  const std::vector<ShownSample> samples = show_samples(data, config, arguments);
   std::vector<SheetRow> rows;
   for (const ShownSample& sample : samples)
     rows.push_back(sheet_row(sample, config));
@@ -126,7 +125,7 @@ Command make_views_command(CLI::App& parent) {
   app->add_option("--set", arguments->overrides, "Override a key: section.key=value; may be given again")
       ->expected(1)
       ->take_all();
-  app->add_option("--data", arguments->data, "Folder of the packed data set, instead of data.path");
+  app->add_option("--data", arguments->data, "Folder of the packed data set, instead of data.path or [[data.set]]");
   app->add_option("--output", arguments->output, "PNG file to write; replaced if it is there")->required();
   app->add_option("--images", arguments->images, "Images to show, one a row, in the order of the run")
       ->check(CLI::Range(1, 1000))

@@ -59,24 +59,35 @@ std::string formatted(const char* format, Numbers... numbers) {
 
 }  // namespace
 
-ShownSample show_sample(const DataSet& set, const Config& config, std::uint64_t step, std::uint64_t index) {
+ShownData open_shown_data(const Config& config) {
+  ShownData data{open_training_data(config), {}};
+  for (const TrainingSet& set : data.training.sets)
+    data.sets.emplace_back(set.store->folder());
+  return data;
+}
+
+ShownSample show_sample(const ShownData& data, const Config& config, std::uint64_t step, std::uint64_t index) {
   MSN_CHECK(index < static_cast<std::uint64_t>(config.train.global_batch));
-  const StepShare share = share_of_step(step, set.count(), config.train.global_batch, 0, 1);
+  const Mixture& mixture = data.training.mixture;
+  const StepShare share = share_of_step(step, mixture.epoch_images(), config.train.global_batch, 0, 1);
   ShownSample shown;
   shown.step = step;
   shown.epoch = share.epoch;
   shown.position = share.position + index;
-  shown.sample = Sampler(set.count(), config.train.seed, sample_order(config.data)).at(shown.epoch, shown.position);
+  const Draw draw = mixture.at(shown.epoch, shown.position);
+  const DataSet& set = data.sets[draw.set];
+  shown.sample = draw.index;
+  if (data.sets.size() > 1) shown.data_set = set.manifest().name;
   shown.name = name_of(set, shown.sample);
   shown.image = read_image(set, shown.sample);
-  const at::Tensor masks = random_view_masks(config, shown.epoch, shown.position, std::span(&shown.sample, 1));
+  const at::Tensor masks = random_view_masks(config, shown.epoch, shown.position, std::span(&draw.key, 1));
   for (int v = 0; v < view_count(config.views); ++v) {
     const int size = view_size(config.views, v);
     const std::int64_t side = size / config.model.patch_size;
     ShownView view;
     view.name = view_name(config.views, v);
     view.parameters = draw_view(config.views, shown.image.width, shown.image.height,
-                                {config.train.seed, shown.epoch, shown.sample, static_cast<std::uint32_t>(v)});
+                                {config.train.seed, shown.epoch, draw.key, static_cast<std::uint32_t>(v)});
     view.pixels = make_view(shown.image, view.parameters, size, config.views);
     view.patches = side * side;
     view.kept = kept_patches_of(masks, config.views, v, view.patches);
@@ -110,7 +121,8 @@ std::string describe_view(const ShownView& view) {
 }
 
 std::string describe_sample(const ShownSample& sample) {
-  return "sample " + std::to_string(sample.sample) + " " + one_line(sample.name) + "  " +
+  const std::string of_set = sample.data_set.empty() ? "" : " of " + one_line(sample.data_set);
+  return "sample " + std::to_string(sample.sample) + of_set + " " + one_line(sample.name) + "  " +
          std::to_string(sample.image.width) + "x" + std::to_string(sample.image.height) + "  step " +
          std::to_string(sample.step) + "  epoch " + std::to_string(sample.epoch) + "  position " +
          std::to_string(sample.position);

@@ -9,6 +9,7 @@
 #include "config/config.hpp"
 #include "data/contact_sheet.hpp"
 #include "data/dataset.hpp"
+#include "data/training_data.hpp"
 #include "data/view_parameters.hpp"
 
 namespace msn {
@@ -26,15 +27,25 @@ struct ShownSample {
   std::uint64_t step = 0;
   std::uint64_t epoch = 0;
   std::uint64_t position = 0;  ///< In the epoch.
-  std::uint64_t sample = 0;
+  std::uint64_t sample = 0;    ///< In its data set.
+  std::string data_set;        ///< Name of the set; empty if the run has one only.
   std::string name;
   Image image;
   std::vector<ShownView> views;
 };
 
-/// Image `index` of step `step`, views and masks as the training of `config` on `set` makes them, at any number of
-/// ranks. Throws data_error for a damaged image, config_error if a global batch is larger than the data set.
-ShownSample show_sample(const DataSet& set, const Config& config, std::uint64_t step, std::uint64_t index);
+/// The data sets of a run, with their names and labels.
+struct ShownData {
+  TrainingData training;
+  std::vector<DataSet> sets;
+};
+
+/// Throws data_error and config_error as open_training_data does.
+ShownData open_shown_data(const Config& config);
+
+/// Image `index` of step `step`, views and masks as the training of `config` on `data` makes them, at any number of
+/// ranks. Throws data_error for a damaged image, in whose place training would take another.
+ShownSample show_sample(const ShownData& data, const Config& config, std::uint64_t step, std::uint64_t index);
 
 /// "brightness" and so on.
 const char* operation_name(ColourOperation operation);

@@ -45,7 +45,7 @@ refused "more images than are left" 2 'ends before that' "${views[@]}" "${small[
 refused "no images" 2 'images' "${views[@]}" "${small[@]}" --output "$work/no.png" --images 0
 refused "no data" 74 'nowhere' "${views[@]}" --data "$work/nowhere" --output "$work/no.png"
 refused "no configuration" 78 'absent\.toml' "$msn" views "$work/absent.toml" "${data[@]}" --output "$work/no.png"
-refused "batch larger than the data" 78 'larger than the data set' \
+refused "batch larger than the data" 74 'fewer than one global batch' \
   "${views[@]}" "${data[@]}" --set train.global_batch=97 --output "$work/no.png"
 refused "no folder for the sheet" 74 'nofolder' "${views[@]}" "${small[@]}" --output "$work/nofolder/no.png"
 refused "a folder as the sheet" 74 "$work/sheets" "${views[@]}" "${small[@]}" --output "$work/sheets"

@@ -5,6 +5,8 @@
 #include <ATen/ops/from_blob.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "base/error.hpp"
 #include "data/data_support.hpp"
 #include "data/loader.hpp"
@@ -37,32 +39,32 @@ class ShownViews : public ::testing::Test {
     options.shards = 3;
     test::pack_folder("synthetic:shapes?images=20&size=40&seed=3", dir_ / "set", options);
   }
+  ShownData open(Config config) const {
+    config.data.path = dir_ / "set";
+    return open_shown_data(config);
+  }
   test::TempDir dir_;
 };
 
 TEST_F(ShownViews, AreThoseOfTraining) {
-  const DataSet set(dir_ / "set");
   for (const MaskPer mask_per : {MaskPer::batch, MaskPer::image}) {
     Config config = small_config(mask_per);
     // Each order once: neither depends on the mask.
     config.data.order = mask_per == MaskPer::batch ? DataOrder::shuffled : DataOrder::blockwise;
     config.data.block = 3;
     config.data.window = 2;
-    config.data.path = dir_ / "set";
-    const TrainingData data = open_training_data(config);
+    const ShownData data = open(config);
     const std::uint64_t step = 3;  // Of the second epoch: an epoch has two steps.
     // The second of two ranks, whose share begins inside the global batch.
-    Loader loader(
-        data,
-        {.global_batch = config.train.global_batch, .rank = 1, .world_size = 2, .first_step = step, .workers = 1});
+    Loader loader(data.training, {.global_batch = 8, .rank = 1, .world_size = 2, .first_step = step, .workers = 1});
     const Batch batch = loader.next();
     const StepInput input = make_step_input(batch, config, at::kFloat);
     for (std::uint64_t i = 0; i < 4; ++i) {
-      const ShownSample shown = show_sample(set, config, step, 4 + i);
+      const ShownSample shown = show_sample(data, config, step, 4 + i);
       EXPECT_EQ(shown.epoch, 1u);
       EXPECT_EQ(shown.position, batch.position + i);
       ASSERT_EQ(shown.sample, batch.samples[i]);
-      EXPECT_NE(set.describe(shown.sample).find("(" + shown.name + ","), std::string::npos);
+      EXPECT_NE(data.sets[0].describe(shown.sample).find("(" + shown.name + ","), std::string::npos);
       ASSERT_EQ(shown.views.size(), batch.views.size());
       for (std::size_t v = 0; v < shown.views.size(); ++v) {
         std::vector<float> values(shown.views[v].pixels.pixels() * 3);
@@ -93,10 +95,31 @@ TEST_F(ShownViews, AreThoseOfTraining) {
   }
 }
 
+TEST_F(ShownViews, OfSeveralSetsAreThoseOfTraining) {
+  test::pack_folder("synthetic:shapes?images=12&size=30&seed=8", dir_ / "other");
+  Config config = small_config(MaskPer::image);
+  config.data.sets = {{.path = dir_ / "set", .weight = 1}, {.path = dir_ / "other", .weight = 1}};
+  const ShownData data = open_shown_data(config);
+  Loader loader(data.training, {.global_batch = 8, .rank = 0, .world_size = 1, .first_step = 5, .workers = 1});
+  const Batch batch = loader.next();
+  std::set<std::string> names;
+  for (std::uint64_t i = 0; i < 8; ++i) {
+    const ShownSample shown = show_sample(data, config, 5, i);
+    names.insert(shown.data_set);
+    for (std::size_t v = 0; v < shown.views.size(); ++v) {
+      std::vector<float> values(shown.views[v].pixels.pixels() * 3);
+      normalise(shown.views[v].pixels, config.views, values);
+      EXPECT_TRUE(std::equal(values.begin(), values.end(),
+                             batch.views[v].begin() + static_cast<std::ptrdiff_t>(i * values.size())))
+          << "image " << i << " view " << v;
+    }
+  }
+  EXPECT_EQ(names, (std::set<std::string>{"other", "set"}));
+}
+
 TEST_F(ShownViews, MasksAreOneForTheBatchOrOneForEachImage) {
-  const DataSet set(dir_ / "set");
   const auto kept = [&](MaskPer mask_per, std::uint64_t step, std::uint64_t index, std::size_t view) {
-    return show_sample(set, small_config(mask_per), step, index).views[view].kept;
+    return show_sample(open(small_config(mask_per)), small_config(mask_per), step, index).views[view].kept;
   };
   EXPECT_EQ(kept(MaskPer::batch, 0, 0, 1), kept(MaskPer::batch, 0, 7, 2));
   EXPECT_NE(kept(MaskPer::batch, 0, 0, 1), kept(MaskPer::batch, 1, 0, 1));
@@ -125,9 +148,8 @@ TEST_F(ShownViews, AreDescribedInTheOrderOfApplication) {
 }
 
 TEST_F(ShownViews, TheRowShowsEveryViewEnlargedAndMasked) {
-  const DataSet set(dir_ / "set");
   const Config config = small_config(MaskPer::batch);
-  const ShownSample shown = show_sample(set, config, 0, 0);
+  const ShownSample shown = show_sample(open(config), config, 0, 0);
   const SheetRow row = sheet_row(shown, config);
   ASSERT_EQ(row.tiles.size(), 7u);
   EXPECT_EQ(row.lines.size(), 7u);
@@ -153,10 +175,9 @@ TEST_F(ShownViews, TheRowShowsEveryViewEnlargedAndMasked) {
 }
 
 TEST_F(ShownViews, RefusesABatchLargerThanTheData) {
-  const DataSet set(dir_ / "set");
   Config config = small_config(MaskPer::batch);
   config.train.global_batch = 21;
-  EXPECT_THROW(show_sample(set, config, 0, 0), Error);
+  EXPECT_THROW(open(config), Error);
 }
 
 }  // namespace
