@@ -6,10 +6,12 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <chrono>
 #include <cstdio>
 #include <exception>
 #include <iostream>
 #include <optional>
+#include <thread>
 
 #include "base/error.hpp"
 #include "base/log.hpp"
@@ -110,8 +112,13 @@ int run_guarded(int argc, char** argv, const Program& program) {
   } catch (...) {
     const Error error = to_error(std::current_exception());
     if (world) end_all_ranks(error);
-    // Every rank fails alike up to here.
-    if (claim.rank == 0) print_line(line_of(error, ""));
+    // Every rank fails alike up to here. A launcher ends the job when the first one does: let that be the one that
+    // speaks.
+    if (claim.rank == 0) {
+      print_line(line_of(error, ""));
+    } else {
+      std::this_thread::sleep_for(std::chrono::seconds(3));
+    }
     return static_cast<int>(error.code());
   }
 }
