@@ -29,8 +29,7 @@ int main(int argc, char** argv) {
   try {
     const msn::h5::File file(path, msn::h5::Mode::read);
     bool same = print(msn::test::replay_decoding(file));
-    for (const msn::PixelKernels* kernels : {&msn::generic_pixel_kernels(), msn::avx2_pixel_kernels()}) {
-      if (!kernels) continue;
+    for (const msn::PixelKernels* kernels : msn::test::all_kernels()) {
       std::printf("kernels: %s\n", std::string(kernels->name).c_str());
       for (const msn::test::Replay& replay : msn::test::replay_operations(file, *kernels))
         same = print(replay) && same;

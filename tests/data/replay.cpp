@@ -122,7 +122,8 @@ void replay_resizes(const h5::File& file, const PixelKernels& kernels, std::vect
       const Image& image = cases.input(i);
       Planes flipped;
       resizer.resized_crop(cases.turned(i), {0, 0, image.height, image.width},
-                           {image.width, image.height, Interpolation::bilinear, ResizeOrder::horizontal, true}, flipped);
+                           {image.width, image.height, Interpolation::bilinear, ResizeOrder::horizontal, true},
+                           flipped);
       return flipped;
     }));
   }
@@ -237,6 +238,12 @@ void replay_chains(const h5::File& file, const PixelKernels& kernels, std::vecto
 }
 
 }  // namespace
+
+std::vector<const PixelKernels*> all_kernels() {
+  std::vector<const PixelKernels*> out{&generic_pixel_kernels()};
+  if (avx2_pixel_kernels()) out.push_back(avx2_pixel_kernels());
+  return out;
+}
 
 Replay replay_decoding(const h5::File& file) {
   Replay replay{"decode", 0, 0, 0, {}};

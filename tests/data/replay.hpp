@@ -12,6 +12,9 @@
 
 namespace msn::test {
 
+/// Every form of the kernels that this processor can run.
+std::vector<const PixelKernels*> all_kernels();
+
 /// What came of one operation.
 struct Replay {
   std::string operation;

@@ -23,13 +23,7 @@ TEST_P(ViewsGolden, NotOneByteDiffers) {
   EXPECT_EQ(cases, 10u + 2 * (246 + 18) + 760 + 2 * (24 + 120) + 2);
 }
 
-std::vector<const PixelKernels*> all_kernels() {
-  std::vector<const PixelKernels*> out{&generic_pixel_kernels()};
-  if (avx2_pixel_kernels()) out.push_back(avx2_pixel_kernels());
-  return out;
-}
-
-INSTANTIATE_TEST_SUITE_P(Kernels, ViewsGolden, ::testing::ValuesIn(all_kernels()),
+INSTANTIATE_TEST_SUITE_P(Kernels, ViewsGolden, ::testing::ValuesIn(test::all_kernels()),
                          [](const auto& info) { return std::string(info.param->name); });
 
 }  // namespace

@@ -10,16 +10,11 @@
 #include "base/random.hpp"
 #include "data/input_benchmark.hpp"
 #include "data_support.hpp"
+#include "replay.hpp"
 #include "support/support.hpp"
 
 namespace msn {
 namespace {
-
-std::vector<const PixelKernels*> all_kernels() {
-  std::vector<const PixelKernels*> out{&generic_pixel_kernels()};
-  if (avx2_pixel_kernels()) out.push_back(avx2_pixel_kernels());
-  return out;
-}
 
 Image noise(int width, int height, std::uint64_t seed) {
   RandomStream stream(seed, 0, 0, 0, Purpose::crop);
@@ -117,7 +112,7 @@ TEST(Views, CropsOfAnySizeFollowTheFormula) {
                 static_cast<ResizeOrder>(stream.below(2)), stream.chance(0.5)};
     if (round % 10 == 0) to.width = box.width;  // A pass that is left out.
     if (round % 15 == 0) to.height = box.height;
-    for (const PixelKernels* kernels : all_kernels()) {
+    for (const PixelKernels* kernels : test::all_kernels()) {
       TurnedImage turned;
       turned.assign(image, *kernels);
       Planes out;
@@ -141,7 +136,7 @@ TEST(Views, AllKernelsAgreeAtAnySize) {
   ViewsConfig config;
   config.resize_order = ResizeOrder::pillow13;
   std::vector<ViewMaker> makers;
-  for (const PixelKernels* kernels : all_kernels())
+  for (const PixelKernels* kernels : test::all_kernels())
     makers.emplace_back(config, *kernels);
   const Image image = noise(83, 61, 1);
   TurnedImage turned;
