@@ -20,6 +20,7 @@
 
 #include "base/error.hpp"
 #include "base/hdf5.hpp"
+#include "comm/mpi_communicator.hpp"
 #include "comm/world.hpp"
 #include "objective/masks.hpp"
 #include "train/batch_tensors.hpp"
@@ -352,7 +353,7 @@ class Replay {
   at::ScalarType type_;
   std::string prefix_;
   World& world_;
-  Communicator communicator_;
+  MpiCommunicator communicator_;
   Config config_;
   TrainState state_;
   Stepper stepper_;

@@ -1,29 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
-// Collectives on tensors where they live. This implementation serves host tensors over MPI.
+// Collectives on tensors where they live.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
-#include "comm/world.hpp"
+#include <memory>
+#include <string>
 
 namespace msn {
 
+/// A collective that was started. Its tensors must live until wait() has returned.
+class Work {
+ public:
+  virtual ~Work() = default;
+  /// From here on the result may be used: on the host it blocks, on a device the current stream waits and the host does
+  /// not. Called once. Throws what went wrong.
+  virtual void wait() = 0;
+};
+
+/// Collectives run one after the other in the order of the calls, which is the same on every rank; `what` says in a
+/// word or two what each is for, in errors and flight records. All calls come from one thread. Nothing communicates in
+/// a destructor.
 class Communicator {
  public:
-  explicit Communicator(const World& world) : world_(world) {}
+  virtual ~Communicator() = default;
 
-  int rank() const { return world_.rank(); }
-  int size() const { return world_.size(); }
+  virtual int rank() const = 0;
+  virtual int size() const = 0;
 
-  /// In-place sum over ranks, added in rank order: the same bits on every rank and for any message size. `tensor` is a
-  /// contiguous float32 or float64 tensor on the host, of the same shape on every rank.
-  void sum(const at::Tensor& tensor) const;
+  /// In-place sum over ranks, in float32 or float64. `tensor` is contiguous and has the same length and type on every
+  /// rank. The host's implementation adds in rank order: the same bits on every rank, for any message size and path.
+  virtual std::unique_ptr<Work> start_sum(const at::Tensor& tensor, const std::string& what) const = 0;
 
-  /// [ranks, elements of `tensor`]: every rank's values, flat, in rank order. float64, contiguous, on the host.
-  at::Tensor gather(const at::Tensor& tensor) const;
+  /// `all` [ranks, elements of `tensor`] gets every rank's values, flat, in rank order. Both contiguous, of one type.
+  virtual std::unique_ptr<Work> start_gather(const at::Tensor& tensor, const at::Tensor& all,
+                                             const std::string& what) const = 0;
 
- private:
-  const World& world_;
+  /// start_sum() and wait().
+  void sum(const at::Tensor& tensor, const std::string& what) const;
+  /// start_gather() into a new tensor, and wait().
+  at::Tensor gather(const at::Tensor& tensor, const std::string& what) const;
 };
 
 }  // namespace msn

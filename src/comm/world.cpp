@@ -78,13 +78,19 @@ World World::alone() {
   return self;
 }
 
+RecordedCollective World::record(CollectiveKind kind, std::string what, std::uint64_t bytes) const {
+  return {*recorder_, Channel::world, kind, std::move(what), bytes};
+}
+
 void World::barrier() const {
   if (size_ == 1) return;
+  const auto recorded = record(CollectiveKind::barrier, "barrier", 0);
   MSN_CHECK_MPI(MPI_Barrier(comm_));
 }
 
 void World::broadcast_bytes(std::span<std::byte> bytes, int root) const {
   if (size_ == 1) return;
+  const auto recorded = record(CollectiveKind::broadcast, "bytes", bytes.size());
   constexpr std::size_t piece = std::size_t{1} << 30;  // MPI counts are ints.
   while (!bytes.empty()) {
     const std::size_t now = std::min(piece, bytes.size());
@@ -105,6 +111,7 @@ std::vector<std::string> World::gather(const std::string& text) const {
   if (size_ == 1) return {text};
   const std::uint64_t total = sum(text.size());
   MSN_CHECK(total <= INT_MAX);  // On every rank alike, so that none is left waiting.
+  const auto recorded = record(CollectiveKind::gather, "texts", text.size());
   const int length = static_cast<int>(text.size());
   std::vector<int> lengths(static_cast<std::size_t>(size_));
   MSN_CHECK_MPI(MPI_Allgather(&length, 1, MPI_INT, lengths.data(), 1, MPI_INT, comm_));
@@ -123,12 +130,14 @@ std::vector<std::string> World::gather(const std::string& text) const {
 
 std::uint64_t World::sum(std::uint64_t value) const {
   if (size_ == 1) return value;
+  const auto recorded = record(CollectiveKind::sum, "number", sizeof value);
   MSN_CHECK_MPI(MPI_Allreduce(MPI_IN_PLACE, &value, 1, MPI_UINT64_T, MPI_SUM, comm_));
   return value;
 }
 
 std::uint64_t World::max(std::uint64_t value) const {
   if (size_ == 1) return value;
+  const auto recorded = record(CollectiveKind::max, "number", sizeof value);
   MSN_CHECK_MPI(MPI_Allreduce(MPI_IN_PLACE, &value, 1, MPI_UINT64_T, MPI_MAX, comm_));
   return value;
 }
@@ -142,7 +151,10 @@ void World::agree(const std::function<void()>& phase) const {
     if (size_ > 1) mine = Error(mine->code(), mine->problem(), with_place(mine->where(), *this), mine->remedy());
   }
   int lowest = mine ? rank_ : size_;
-  if (size_ > 1) MSN_CHECK_MPI(MPI_Allreduce(MPI_IN_PLACE, &lowest, 1, MPI_INT, MPI_MIN, comm_));
+  if (size_ > 1) {
+    const auto recorded = record(CollectiveKind::max, "agreement", sizeof lowest);
+    MSN_CHECK_MPI(MPI_Allreduce(MPI_IN_PLACE, &lowest, 1, MPI_INT, MPI_MIN, comm_));
+  }
   if (lowest < size_) throw_on_all(*this, mine, lowest);
 }
 

@@ -6,11 +6,13 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "base/error.hpp"
+#include "comm/flight_recorder.hpp"
 
 namespace msn {
 
@@ -41,6 +43,8 @@ class World {
   int local_size() const noexcept { return local_size_; }
   const std::string& host() const noexcept { return host_; }
   MPI_Comm comm() const noexcept { return comm_; }
+  /// What this rank communicated last. It lives as long as any copy of this world.
+  FlightRecorder& recorder() const noexcept { return *recorder_; }
 
   /// A world of this process alone, for work that is done apart from other ranks. Needs no MPI.
   static World alone();
@@ -72,7 +76,9 @@ class World {
 
  private:
   World() = default;
+  RecordedCollective record(CollectiveKind kind, std::string what, std::uint64_t bytes) const;
 
+  std::shared_ptr<FlightRecorder> recorder_ = std::make_shared<FlightRecorder>();
   MPI_Comm comm_ = MPI_COMM_NULL;
   int rank_ = 0;
   int size_ = 1;

@@ -38,7 +38,7 @@ std::vector<Moments> global_moments(const std::vector<at::Tensor>& xs, const Com
     parts.push_back(mean.to(at::kDouble));
     parts.push_back(squares.to(at::kDouble));
   }
-  const at::Tensor gathered = communicator.gather(at::cat(parts));  // [ranks, values]
+  const at::Tensor gathered = communicator.gather(at::cat(parts), "batch norm forward");  // [ranks, values]
   std::vector<Moments> out;
   std::int64_t column = 0;
   for (const at::Tensor& x : xs) {
@@ -112,7 +112,7 @@ std::vector<at::Tensor> layer_backward(const std::vector<HeadGroup>& groups, con
     dnormeds.push_back(d * affine.weight);
   }
   const at::Tensor totals = at::cat(sums);
-  communicator.sum(totals);
+  communicator.sum(totals, "batch norm backward");
   std::vector<at::Tensor> out;
   std::int64_t column = 0;
   for (std::size_t g = 0; g < groups.size(); ++g) {

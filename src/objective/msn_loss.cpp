@@ -73,7 +73,7 @@ LossResult msn_loss(const at::Tensor& z, const at::Tensor& h, const at::Tensor& 
   // One message: the mean prediction's sums, and the total of the targets for Sinkhorn.
   const at::Tensor message =
       at::cat({result.anchor_probs.mean(0).to(at::kDouble), result.sharpened.sum().to(at::kDouble).reshape({1})});
-  communicator.sum(message);
+  communicator.sum(message, "mean prediction");
   const at::Tensor mean_probs = message.narrow(0, 0, k) / communicator.size();
   const at::Tensor mean_over_prior = mean_probs.log() - log_prior;  // In logarithms.
   result.targets = config.sinkhorn > 0

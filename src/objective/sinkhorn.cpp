@@ -11,7 +11,7 @@ at::Tensor sinkhorn(const at::Tensor& targets, double total, int iterations, con
   at::Tensor q = targets / total;
   for (int i = 0; i < iterations; ++i) {
     const at::Tensor mass = q.sum(0).to(at::kDouble);  // Of every prototype over the global batch.
-    communicator.sum(mass);
+    communicator.sum(mass, "Sinkhorn");
     q = q / (mass * prototypes).to(q.scalar_type());
     q = q / (q.sum(1, true) * rows);
   }

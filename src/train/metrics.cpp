@@ -29,7 +29,7 @@ StepMetrics gather_metrics(const StepReport& report, const RankFacts& facts, con
   std::copy(scalars.begin(), scalars.end(), message.mutable_data_ptr<double>());
   message.narrow(0, count, prototypes).index_fill_(0, report.objective.targets.argmax(1), 1.0);
 
-  const at::Tensor all = communicator.gather(message);
+  const at::Tensor all = communicator.gather(message, "metrics");
   const at::Tensor mean = all.mean(0);
   const at::Tensor most = all.amax(0);
   const double* means = mean.const_data_ptr<double>();

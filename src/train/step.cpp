@@ -77,7 +77,7 @@ void Stepper::forward_backward(const StepInput& input, double sharpen, StepRepor
 
 // As the official code: the encoder's gradients are averaged over ranks, the prototypes' summed.
 void Stepper::reduce_gradients() {
-  communicator_.sum(state_.online.gradients());
+  communicator_.sum(state_.online.gradients(), "gradients");
   if (communicator_.size() > 1) state_.online.gradients().narrow(0, 0, state_.encoder_end()).div_(communicator_.size());
 }
 

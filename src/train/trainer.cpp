@@ -12,6 +12,7 @@
 #include "base/log.hpp"
 #include "checkpoint/checkpoint.hpp"
 #include "checkpoint/layout.hpp"
+#include "comm/mpi_communicator.hpp"
 #include "data/loader.hpp"
 #include "data/sampler.hpp"
 #include "train/bad_samples.hpp"
@@ -84,7 +85,7 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
   const auto checkpoint = open_run(world, options.run, config, data_fingerprint, options.resume);
   if (world.rank() == 0) log::add_file(options.run / "log.txt");
   const int threads = set_up_threads(world, config.runtime.threads);
-  const Communicator communicator(world);
+  const MpiCommunicator communicator(world);
   const std::uint64_t per_epoch = steps_per_epoch(data.mixture.epoch_images(), config.train.global_batch);
   const std::uint64_t total = per_epoch * static_cast<std::uint64_t>(config.train.epochs);
   const std::uint64_t last = std::min(total, options.max_steps.value_or(total));

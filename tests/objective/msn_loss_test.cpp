@@ -11,6 +11,7 @@
 #include <string>
 
 #include "base/random.hpp"
+#include "comm/mpi_communicator.hpp"
 #include "objective/prior.hpp"
 #include "objective/sinkhorn.hpp"
 #include "support/mpi.hpp"
@@ -48,7 +49,7 @@ LossConfig config_with(double me_max, double entropy, int sinkhorn) {
 // The loss of the whole batch on one rank is the reference; it is a plain function of z and prototypes while the
 // targets are held, so central differences give its gradient.
 void compare_with_differences(const LossConfig& config) {
-  const Communicator communicator(test::world());
+  const MpiCommunicator communicator(test::world());
   const int rank = communicator.rank(), size = communicator.size();
   const at::Tensor z = noise("z", {kViews * kSamples, kOut});
   const at::Tensor h = noise("h", {kSamples, kOut});
@@ -57,12 +58,12 @@ void compare_with_differences(const LossConfig& config) {
   const LossResult mine =
       msn_loss(share(z, kViews, rank, size), share(h, 1, rank, size), prototypes, 0.25, config, prior, communicator);
   const at::Tensor summed = mine.dprototypes.clone();
-  communicator.sum(summed);
+  communicator.sum(summed, "gradients");
 
   // The global loss with fixed targets, written out plainly.
   const at::Tensor all_targets = at::empty({kSamples, kPrototypes}, at::kDouble);
   {
-    const at::Tensor gathered = communicator.gather(mine.targets.contiguous().flatten());
+    const at::Tensor gathered = communicator.gather(mine.targets.contiguous().flatten(), "targets");
     all_targets.copy_(gathered.reshape({kSamples, kPrototypes}));
   }
   const auto global_loss = [&](const at::Tensor& zs, const at::Tensor& ps) {
@@ -122,7 +123,7 @@ TEST(MsnLoss, GradientsMatchDifferencesWithAPrior) {
 // over a temperature of 1 / |log p| are log p.
 TEST(MsnLoss, MatchesValuesByHand) {
   const World one_rank = World::alone();
-  const Communicator alone(one_rank);
+  const MpiCommunicator alone(one_rank);
   const at::Tensor log_p = at::tensor({0.1, 0.3, 0.6}, at::kDouble).log_();
   const at::Tensor z = log_p.unsqueeze(0);
   LossConfig config = config_with(1, 0, 0);
@@ -145,7 +146,7 @@ TEST(MsnLoss, MatchesValuesByHand) {
 }
 
 TEST(MsnLoss, DoesNotDependOnHowTheBatchIsShared) {
-  const Communicator communicator(test::world());
+  const MpiCommunicator communicator(test::world());
   const int rank = communicator.rank(), size = communicator.size();
   const at::Tensor z = noise("z", {kViews * kSamples, kOut});
   const at::Tensor h = noise("h", {kSamples, kOut});
@@ -155,25 +156,25 @@ TEST(MsnLoss, DoesNotDependOnHowTheBatchIsShared) {
   const LossResult mine =
       msn_loss(share(z, kViews, rank, size), share(h, 1, rank, size), prototypes, 0.25, config, prior, communicator);
   const World one_rank = World::alone();
-  const Communicator alone(one_rank);
+  const MpiCommunicator alone(one_rank);
   const LossResult whole = msn_loss(z, h, prototypes, 0.25, config, prior, alone);
 
   EXPECT_NEAR(mine.parts.me_max, whole.parts.me_max, 1e-13);
   const at::Tensor cross_entropy = at::empty({1}, at::kDouble).fill_(mine.parts.cross_entropy);
-  communicator.sum(cross_entropy);
+  communicator.sum(cross_entropy, "cross-entropy");
   EXPECT_NEAR(cross_entropy.item<double>() / size, whole.parts.cross_entropy, 1e-13);
   EXPECT_LT((mine.targets - share(whole.targets, 1, rank, size)).abs().max().item<double>(), 1e-13);
   EXPECT_LT((mine.dz / size - share(whole.dz, kViews, rank, size)).abs().max().item<double>(), 1e-13);
 }
 
 TEST(Sinkhorn, BalancesPrototypesOverTheGlobalBatch) {
-  const Communicator communicator(test::world());
+  const MpiCommunicator communicator(test::world());
   const at::Tensor all = noise("h", {kSamples, kPrototypes}).softmax(1);
   const at::Tensor mine = share(all, 1, communicator.rank(), communicator.size());
   const at::Tensor balanced = sinkhorn(mine, all.sum().item<double>(), 50, communicator);
   EXPECT_LT((balanced.sum(1) - 1).abs().max().item<double>(), 1e-12);
   const at::Tensor mass = balanced.sum(0).contiguous();
-  communicator.sum(mass);
+  communicator.sum(mass, "mass");
   const double even = static_cast<double>(kSamples) / kPrototypes;
   EXPECT_LT((mass - even).abs().max().item<double>(), 1e-6 * even);
 }

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/random.hpp"
+#include "comm/mpi_communicator.hpp"
 #include "model/drop_path.hpp"
 #include "objective/masks.hpp"
 #include "support/mpi.hpp"
@@ -230,7 +231,7 @@ class Oracle : public testing::TestWithParam<Case> {
   void compare(at::ScalarType type, Limits limits) {
     Config config = base_config();
     GetParam().change(config);
-    const Communicator communicator(test::world());
+    const MpiCommunicator communicator(test::world());
     TrainState state(vit_shape(config.model), config.model.prototypes, type);
     scatter(state.online, 1);
     scatter(state.target, 2);
@@ -253,7 +254,7 @@ class Oracle : public testing::TestWithParam<Case> {
     sums[0].fill_(parts.loss);
     sums[1].fill_(parts.cross_entropy);
     sums[2].fill_(parts.entropy);
-    communicator.sum(sums);
+    communicator.sum(sums, "gradients");
     const auto near = [&](double got, double want, const char* what) {
       EXPECT_LE(std::abs(got - want), limits.loss * std::max(1.0, std::abs(want))) << what;
     };

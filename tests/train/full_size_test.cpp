@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/random.hpp"
+#include "comm/mpi_communicator.hpp"
 #include "config/config.hpp"
 #include "support/mpi.hpp"
 #include "train/batch_tensors.hpp"
@@ -69,7 +70,7 @@ TEST_P(FullSize, TakesAStep) {
   ASSERT_EQ(config.views.random, 1);
   ASSERT_EQ(config.views.focal, 10);
   set_up_threads(test::world(), 0);
-  const Communicator communicator(test::world());
+  const MpiCommunicator communicator(test::world());
   TrainState state(vit_shape(config.model), config.model.prototypes, at::kFloat);
   draw_weights(state);
   const StepInput input = make_step_input(random_images(config), config, at::kFloat);

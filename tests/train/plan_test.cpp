@@ -12,6 +12,7 @@
 
 #include "base/error.hpp"
 #include "base/random.hpp"
+#include "comm/mpi_communicator.hpp"
 #include "model/cost.hpp"
 #include "support/mpi.hpp"
 #include "train/batch_tensors.hpp"
@@ -82,7 +83,7 @@ TEST(Plan, CountsTheOperationsThatAStepRuns) {
   EXPECT_EQ(plan.focal_tokens, 5);
 
   // In float64 every product is an operator of LibTorch's own.
-  const Communicator communicator(test::world());
+  const MpiCommunicator communicator(test::world());
   TrainState state(vit_shape(config.model), config.model.prototypes, at::kDouble);
   state.initialise(1);
   EXPECT_EQ(state.online.count(), plan.trunk_parameters + plan.head_parameters + plan.prototype_parameters);

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/random.hpp"
+#include "comm/mpi_communicator.hpp"
 #include "objective/masks.hpp"
 #include "support/mpi.hpp"
 #include "train/batch_tensors.hpp"
@@ -80,7 +81,7 @@ bool has_zero_gradient(const std::string& name) {
 void compare_worlds(at::ScalarType type, double tensor_limit, double all_limit, double early_limit, double late_limit) {
   const Config config = tiny();
   const World self = World::alone();
-  const Communicator together(test::world()), alone(self);
+  const MpiCommunicator together(test::world()), alone(self);
   TrainState shared(vit_shape(config.model), config.model.prototypes, type);
   TrainState whole(vit_shape(config.model), config.model.prototypes, type);
   shared.initialise(3);
@@ -136,7 +137,7 @@ TEST(Step, RunsWithoutFocalViewsAndWithAnyMask) {
     Config config = tiny();
     config.views.focal = 0;
     config.views.mask_ratio = ratio;
-    const Communicator communicator(test::world());
+    const MpiCommunicator communicator(test::world());
     TrainState state(vit_shape(config.model), config.model.prototypes, at::kFloat);
     state.initialise(3);
     Stepper stepper(state, config, communicator);
@@ -155,7 +156,7 @@ TEST(Step, RunsWithoutFocalViewsAndWithAnyMask) {
 TEST(Step, LeavesFrozenPrototypesAsTheyWere) {
   Config config = tiny();
   config.model.freeze_prototypes = true;
-  const Communicator communicator(test::world());
+  const MpiCommunicator communicator(test::world());
   TrainState state(vit_shape(config.model), config.model.prototypes, at::kFloat);
   state.initialise(3);
   Stepper stepper(state, config, communicator);
@@ -171,7 +172,7 @@ TEST(Step, LeavesFrozenPrototypesAsTheyWere) {
 
 TEST(Step, RefusesGradientsThatAreNotFiniteAndKeepsTheWeights) {
   const Config config = tiny();
-  const Communicator communicator(test::world());
+  const MpiCommunicator communicator(test::world());
   TrainState state(vit_shape(config.model), config.model.prototypes, at::kFloat);
   state.initialise(3);
   Stepper stepper(state, config, communicator);
