@@ -96,7 +96,7 @@ void compare_worlds(at::ScalarType type, double tensor_limit, double all_limit, 
     const StepReport reference = whole_stepper.run(make_input(config, step, 0, kBatch, type), values);
 
     const at::Tensor loss = at::empty({1}, at::kDouble).fill_(mine.objective.parts.loss);
-    together.sum(loss);
+    together.sum(loss, "loss");
     const double expected = reference.objective.parts.loss;
     EXPECT_LE(std::abs(loss.item<double>() / together.size() - expected) / std::abs(expected),
               step < 5 ? early_limit : late_limit)
