@@ -84,7 +84,7 @@ class AsyncCollectives {
   void run_front(std::unique_lock<std::mutex>& lock, const Pause& pause);
   void run_until(std::unique_lock<std::mutex>& lock, const std::function<bool()>& done);
   void execute(Operation& operation, const Pause& pause);
-  void pause_thread(int& looks);
+  void pause_thread(int looks);
   void work();
   void end_thread();
 
