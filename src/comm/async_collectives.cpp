@@ -88,10 +88,11 @@ AsyncCollectives::AsyncCollectives(const World& world, CollectiveOptions options
 AsyncCollectives::~AsyncCollectives() {
   end_thread();
   const std::lock_guard guard(mutex_);
-  if (exchange_ == nullptr || (running_ == nullptr && failure_ == nullptr)) return;
-  // MPI or a rank that shares the memory may still write there, until this process ends.
+  const Handle open = running_ != nullptr ? running_ : failed_;
+  if (open == nullptr) return;
+  // MPI may still write to this memory, until the process ends.
   static_cast<void>(exchange_.release());
-  static_cast<void>(new Handle(running_));
+  static_cast<void>(new Handle(open));
 }
 
 void AsyncCollectives::end_thread() {
@@ -200,7 +201,11 @@ void AsyncCollectives::run_front(std::unique_lock<std::mutex>& lock, const Pause
   operation->seconds = std::chrono::duration<double>(Clock::now() - began).count();
   operation->failure = failure_ = failure;
   operation->done = true;
-  if (failure == nullptr) operation->keep.reset();
+  if (failure == nullptr) {
+    operation->keep.reset();
+  } else if (failed_ == nullptr) {
+    failed_ = operation;
+  }
   running_.reset();
   finished_.notify_all();
 }

@@ -100,6 +100,7 @@ class AsyncCollectives {
   std::deque<Handle> queue_;          ///< Not begun.
   Handle running_;
   std::exception_ptr failure_;  ///< Of the first that failed.
+  Handle failed_;               ///< It.
   bool stop_ = false;
   bool hurry_ = false;  ///< The caller waits.
   std::thread thread_;  // Last: it uses all the others.
