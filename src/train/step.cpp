@@ -4,6 +4,7 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 
@@ -14,6 +15,16 @@
 
 namespace msn {
 
+namespace {
+
+BucketSizes bucket_sizes(const RuntimeConfig& runtime) {
+  BucketSizes sizes;
+  sizes.others = std::max<std::int64_t>(1, std::llround(runtime.bucket_mib * (1 << 20)));
+  return sizes;
+}
+
+}  // namespace
+
 Stepper::Stepper(TrainState& state, const Config& config, const Communicator& communicator)
     : state_(state),
       loss_(config.loss),
@@ -21,6 +32,7 @@ Stepper::Stepper(TrainState& state, const Config& config, const Communicator& co
       freeze_prototypes_(config.model.freeze_prototypes),
       log_prior_(log_prior(config.loss, state.online.segment("prototypes").shape[0])),
       communicator_(communicator),
+      buckets_(state.online, communicator, bucket_sizes(config.runtime)),
       online_trunk_(state.online, state.shape),
       target_trunk_(state.target, state.shape),
       online_head_(state.online),
@@ -30,8 +42,9 @@ StepReport Stepper::run(const StepInput& input, const ScheduleValues& schedule) 
   const at::NoGradGuard no_autograd;
   StepReport report;
   state_.online.gradients().zero_();
+  buckets_.begin();
   forward_backward(input, schedule.sharpen, report);
-  reduce_gradients();
+  finish_reduction(report);
   report.grad_norm = encoder_gradient_norm();
   update(report.grad_norm, schedule);
   ++state_.step;
@@ -71,14 +84,19 @@ void Stepper::forward_backward(const StepInput& input, double sharpen, StepRepor
     dz.push_back(report.objective.dz.narrow(0, row, group.images()));
     row += group.images();
   }
-  online_trunk_.backward(at::cat(heads_backward(heads, dz, communicator_)), tape);
   if (!freeze_prototypes_) state_.online.gradient("prototypes").copy_(report.objective.dprototypes);
+  const at::Tensor dcls = at::cat(heads_backward(heads, dz, communicator_));
+  // Only now: the head's small messages would wait behind a bucket that is under way.
+  buckets_.ready_from(state_.online.segment("fc.fc1.weight").offset);
+  online_trunk_.backward(dcls, tape, [this](std::int64_t offset) { buckets_.ready_from(offset); });
 }
 
 // As the official code: the encoder's gradients are averaged over ranks, the prototypes' summed.
-void Stepper::reduce_gradients() {
-  communicator_.sum(state_.online.gradients(), "gradients");
+void Stepper::finish_reduction(StepReport& report) {
+  buckets_.finish();
   if (communicator_.size() > 1) state_.online.gradients().narrow(0, 0, state_.encoder_end()).div_(communicator_.size());
+  report.reduce_seconds = buckets_.seconds();
+  report.reduce_wait_seconds = buckets_.exposed_seconds();
 }
 
 double Stepper::encoder_gradient_norm() const {

@@ -12,6 +12,7 @@
 #include "model/trunk.hpp"
 #include "objective/msn_loss.hpp"
 #include "objective/schedules.hpp"
+#include "train/gradient_buckets.hpp"
 #include "train/state.hpp"
 
 namespace msn {
@@ -25,9 +26,11 @@ struct StepInput {
 
 struct StepReport {
   LossResult objective;
-  at::Tensor z;          ///< Anchors' embeddings [anchor rows, head_out].
-  at::Tensor h;          ///< Targets' embeddings [samples, head_out].
-  double grad_norm = 0;  ///< Global 2-norm of the encoder's averaged gradients, before clipping.
+  at::Tensor z;                    ///< Anchors' embeddings [anchor rows, head_out].
+  at::Tensor h;                    ///< Targets' embeddings [samples, head_out].
+  double grad_norm = 0;            ///< Global 2-norm of the encoder's averaged gradients, before clipping.
+  double reduce_seconds = 0;       ///< This rank's part in the sums of the gradients.
+  double reduce_wait_seconds = 0;  ///< What of it no computation hid.
 };
 
 /// Runs steps on one state. The step's code is the same for float32 and float64: the state's type decides.
@@ -36,14 +39,17 @@ class Stepper {
   /// `state` and `communicator` must outlive it. Throws config_error if the prior's file is refused.
   Stepper(TrainState& state, const Config& config, const Communicator& communicator);
 
-  /// Forward, backward, reduction over ranks, clipping, AdamW, EMA. The reduced gradients, unclipped, stay in
-  /// state.online.gradients() until the next step. Throws numerics_error, on every rank alike and before any weight has
-  /// changed, if the gradients are not finite.
+  /// How the gradients are summed over ranks.
+  const GradientBuckets& buckets() const { return buckets_; }
+
+  /// Forward, backward with the reduction over ranks beside it, clipping, AdamW, EMA. The reduced gradients, unclipped,
+  /// stay in state.online.gradients() until the next step. Throws numerics_error, on every rank alike and before any
+  /// weight has changed, if the gradients are not finite.
   StepReport run(const StepInput& input, const ScheduleValues& schedule);
 
  private:
   void forward_backward(const StepInput& input, double sharpen, StepReport& report);
-  void reduce_gradients();
+  void finish_reduction(StepReport& report);
   double encoder_gradient_norm() const;
   void update(double grad_norm, const ScheduleValues& schedule);
 
@@ -53,6 +59,7 @@ class Stepper {
   const bool freeze_prototypes_;
   const at::Tensor log_prior_;  ///< float64 [K]
   const Communicator& communicator_;
+  GradientBuckets buckets_;
   Trunk online_trunk_;
   Trunk target_trunk_;
   Head online_head_;
