@@ -12,6 +12,7 @@
 #include "base/log.hpp"
 #include "comm/world.hpp"
 #include "commands/dry_run.hpp"
+#include "commands/replay.hpp"
 #include "config/config.hpp"
 #include "train/trainer.hpp"
 
@@ -27,6 +28,7 @@ struct Arguments {
   TrainOptions options;
   bool dry_run = false;
   DryRunOptions dry;
+  std::filesystem::path replay;
   bool json = false;
 };
 
@@ -69,6 +71,10 @@ void run(const World& world, const Arguments& arguments) {
   const Config config = shared_config(world, arguments);
   if (arguments.dry_run) {
     dry_run(world, config, arguments.dry, arguments.json);
+    return;
+  }
+  if (!arguments.replay.empty()) {
+    replay_step(world, config, {arguments.options.run, arguments.replay}, arguments.json);
     return;
   }
   const TrainResult result = train(world, config, arguments.options);
@@ -115,8 +121,9 @@ Command make_train_command(CLI::App& parent) {
       ->take_all();
   app->add_option("--run", arguments->options.run, "Folder of the run: checkpoints, metrics, log");
   app->add_option("--data", arguments->data, "Folder of the packed data set, instead of data.path or [[data.set]]");
-  app->add_option("--resume", arguments->resume, "auto: from the newest whole checkpoint of the run; never; or a step")
-      ->capture_default_str();
+  CLI::Option* resume = app->add_option("--resume", arguments->resume,
+                                        "auto: from the newest whole checkpoint of the run; never; or a step");
+  resume->capture_default_str();
   app->add_option("--force-resume", *forced, "Key that may differ from the checkpoint's run; may be given again")
       ->expected(1)
       ->take_all();
@@ -135,11 +142,19 @@ Command make_train_command(CLI::App& parent) {
          "With --dry-run: for a data set of this size instead of the one named (ImageNet-1k's if there is none)")
       ->check(CLI::PositiveNumber)
       ->needs(dry);
+  app->add_option(
+         "--replay", arguments->replay,
+         "Run the step of RUN/bundles/step-N.json again, from the checkpoint of the run before it, and compare: "
+         "trains nothing, writes nothing")
+      ->excludes(dry)
+      ->excludes(resume);
   app->add_flag("--json", arguments->json, "Print one machine-readable line last");
   app->footer(
       "Example:\n"
       "  mpirun -n 2 msn train configs/cifar10.toml --data data/cifar10-train --run runs/cifar10\n"
       "  msn train configs/vit_l7.toml --dry-run --ranks 128\n"
+      "  mpirun -n 2 msn train runs/cifar10/config.toml --run runs/cifar10 --replay "
+      "runs/cifar10/bundles/step-00000123.json\n"
       "Run the same command again to go on after an interruption.");
   app->parse_complete_callback([arguments, forced] {
     if (arguments->options.run.empty() && !arguments->dry_run) {

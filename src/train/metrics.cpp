@@ -82,7 +82,8 @@ void MetricsFile::write(const StepMetrics& metrics) {
                                        {"min_target", metrics.loss.min_target},
                                        {"images_per_second", metrics.images_per_second},
                                        {"data_wait_seconds", metrics.data_wait_seconds},
-                                       {"bad_samples", metrics.bad_samples}};
+                                       {"bad_samples", metrics.bad_samples},
+                                       {"skipped", metrics.skipped}};
   out_ << line.dump() << '\n' << std::flush;
   if (!out_ && !warned_) {
     warned_ = true;

@@ -3,14 +3,15 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/full.h>
 
 #include <cmath>
-#include <string>
 
-#include "base/error.hpp"
 #include "kernels/adamw.hpp"
 #include "kernels/reduce.hpp"
 #include "objective/prior.hpp"
+#include "train/finite.hpp"
+#include "train/injected.hpp"
 
 namespace msn {
 
@@ -29,12 +30,22 @@ Stepper::Stepper(TrainState& state, const Config& config, const Communicator& co
 StepReport Stepper::run(const StepInput& input, const ScheduleValues& schedule) {
   const at::NoGradGuard no_autograd;
   StepReport report;
+  const BufferSnapshot before(state_);
   state_.online.gradients().zero_();
+  inject_into_gradient(state_, communicator_.rank());
   forward_backward(input, schedule.sharpen, report);
-  reduce_gradients();
-  report.grad_norm = encoder_gradient_norm();
+  const bool objectives_are_finite = reduce_gradients(is_finite(report.objective.parts));
+  const std::int64_t encoder_end = state_.encoder_end();
+  report.grad_norm = std::sqrt(squares_of_gradients(0, encoder_end));
+  report.finite = objectives_are_finite && std::isfinite(report.grad_norm) &&
+                  std::isfinite(squares_of_gradients(encoder_end, state_.online.gradients().numel()));
+  if (!report.finite) {
+    before.restore();
+    return report;
+  }
   update(report.grad_norm, schedule);
   ++state_.step;
+  state_.skipped_in_a_row = 0;
   return report;
 }
 
@@ -64,6 +75,7 @@ void Stepper::forward_backward(const StepInput& input, double sharpen, StepRepor
 
   report.objective =
       msn_loss(report.z, report.h, state_.online.value("prototypes"), sharpen, loss_, log_prior_, communicator_);
+  inject_into_loss(report.objective, state_.step, communicator_.rank());
 
   std::vector<at::Tensor> dz;
   row = 0;
@@ -75,27 +87,21 @@ void Stepper::forward_backward(const StepInput& input, double sharpen, StepRepor
   if (!freeze_prototypes_) state_.online.gradient("prototypes").copy_(report.objective.dprototypes);
 }
 
-// As the official code: the encoder's gradients are averaged over ranks, the prototypes' summed.
-void Stepper::reduce_gradients() {
+/// As the official code: the encoder's gradients are averaged over ranks, the prototypes' summed. Whether the objective
+/// is finite on every rank.
+bool Stepper::reduce_gradients(bool objective_is_finite) {
+  const at::Tensor flag = at::full({1}, objective_is_finite ? 0.0 : 1.0, at::kDouble);
+  communicator_.sum(flag, "finite objective");
   communicator_.sum(state_.online.gradients(), "gradients");
   if (communicator_.size() > 1) state_.online.gradients().narrow(0, 0, state_.encoder_end()).div_(communicator_.size());
+  return flag.item<double>() == 0;
 }
 
-double Stepper::encoder_gradient_norm() const {
-  const at::Tensor encoder = state_.online.gradients().narrow(0, 0, state_.encoder_end());
-  const at::Tensor prototypes = state_.online.gradient("prototypes");
-  const auto squares = [](const at::Tensor& tensor) {
-    return tensor.scalar_type() == at::kFloat ? kernels::sum_of_squares<float>(span_of<float>(tensor))
-                                              : kernels::sum_of_squares<double>(span_of<double>(tensor));
-  };
-  const double norm = std::sqrt(squares(encoder));
-  if (!std::isfinite(norm) || !std::isfinite(squares(prototypes))) {
-    // The reduced gradients are the same on every rank, so every rank throws.
-    throw AgreedError(numerics_error(
-        "the gradients are not finite", "step " + std::to_string(state_.step),
-        "the newest checkpoint is from before; look at metrics.jsonl, lower optim.lr or optim.clip, and start again"));
-  }
-  return norm;
+/// Of the reduced gradients, and so the same on every rank.
+double Stepper::squares_of_gradients(std::int64_t begin, std::int64_t end) const {
+  const at::Tensor range = state_.online.gradients().narrow(0, begin, end - begin);
+  return range.scalar_type() == at::kFloat ? kernels::sum_of_squares<float>(span_of<float>(range))
+                                           : kernels::sum_of_squares<double>(span_of<double>(range));
 }
 
 void Stepper::update(double grad_norm, const ScheduleValues& schedule) {
@@ -111,7 +117,7 @@ void Stepper::update(double grad_norm, const ScheduleValues& schedule) {
   kernels::AdamWStep step;
   step.lr = schedule.lr;
   step.weight_decay = schedule.weight_decay;
-  step.count = static_cast<std::int64_t>(state_.step) + 1;
+  step.count = static_cast<std::int64_t>(state_.step - state_.skipped) + 1;
   step.ema_momentum = schedule.ema_momentum;
   const auto run = [&]<class T>(T) {
     kernels::adamw_ema<T>(span_of<T>(state_.online.values()), span_of<T>(state_.online.gradients()),

@@ -28,6 +28,7 @@ struct StepReport {
   at::Tensor z;          ///< Anchors' embeddings [anchor rows, head_out].
   at::Tensor h;          ///< Targets' embeddings [samples, head_out].
   double grad_norm = 0;  ///< Global 2-norm of the encoder's averaged gradients, before clipping.
+  bool finite = true;    ///< Every rank's objective and the reduced gradients; the same on every rank.
 };
 
 /// Runs steps on one state. The step's code is the same for float32 and float64: the state's type decides.
@@ -36,15 +37,15 @@ class Stepper {
   /// `state` and `communicator` must outlive it. Throws config_error if the prior's file is refused.
   Stepper(TrainState& state, const Config& config, const Communicator& communicator);
 
-  /// Forward, backward, reduction over ranks, clipping, AdamW, EMA. The reduced gradients, unclipped, stay in
-  /// state.online.gradients() until the next step. Throws numerics_error, on every rank alike and before any weight has
-  /// changed, if the gradients are not finite.
-  StepReport run(const StepInput& input, const ScheduleValues& schedule);
+  /// Forward, backward, reduction over ranks, clipping, AdamW, EMA; counts the step. The reduced gradients, unclipped,
+  /// stay in state.online.gradients() until the next step. If the report says that the numbers are not finite, on any
+  /// rank, the state is on every rank what it was: weights, EMA, moments, running statistics and counts.
+  [[nodiscard]] StepReport run(const StepInput& input, const ScheduleValues& schedule);
 
  private:
   void forward_backward(const StepInput& input, double sharpen, StepReport& report);
-  void reduce_gradients();
-  double encoder_gradient_norm() const;
+  bool reduce_gradients(bool objective_is_finite);
+  double squares_of_gradients(std::int64_t begin, std::int64_t end) const;
   void update(double grad_norm, const ScheduleValues& schedule);
 
   TrainState& state_;
