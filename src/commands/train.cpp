@@ -88,6 +88,10 @@ void run(const World& world, const Arguments& arguments) {
       std::printf("%llu bad samples were replaced; the log names each once\n",
                   static_cast<unsigned long long>(result.bad_samples));
     }
+    if (result.skipped > 0) {
+      std::printf("%llu steps were left out because they were not finite; the log names each\n",
+                  static_cast<unsigned long long>(result.skipped));
+    }
     if (arguments.json) {
       const nlohmann::ordered_json line = {{"command", "train"},
                                            {"step", result.step},
@@ -96,6 +100,7 @@ void run(const World& world, const Arguments& arguments) {
                                            {"images_per_second", result.images_per_second},
                                            {"loss", result.last_loss},
                                            {"bad_samples", result.bad_samples},
+                                           {"skipped", result.skipped},
                                            {"stopped", result.stopped},
                                            {"checkpoint", result.checkpoint.string()}};
       std::printf("%s\n", line.dump().c_str());
@@ -121,9 +126,8 @@ Command make_train_command(CLI::App& parent) {
       ->take_all();
   app->add_option("--run", arguments->options.run, "Folder of the run: checkpoints, metrics, log");
   app->add_option("--data", arguments->data, "Folder of the packed data set, instead of data.path or [[data.set]]");
-  CLI::Option* resume = app->add_option("--resume", arguments->resume,
-                                        "auto: from the newest whole checkpoint of the run; never; or a step");
-  resume->capture_default_str();
+  app->add_option("--resume", arguments->resume, "auto: from the newest whole checkpoint of the run; never; or a step")
+      ->capture_default_str();
   app->add_option("--force-resume", *forced, "Key that may differ from the checkpoint's run; may be given again")
       ->expected(1)
       ->take_all();
@@ -147,7 +151,9 @@ Command make_train_command(CLI::App& parent) {
          "Run the step of RUN/bundles/step-N.json again, from the checkpoint of the run before it, and compare: "
          "trains nothing, writes nothing")
       ->excludes(dry)
-      ->excludes(resume);
+      ->excludes("--resume")
+      ->excludes("--max-steps")
+      ->excludes("--max-seconds");
   app->add_flag("--json", arguments->json, "Print one machine-readable line last");
   app->footer(
       "Example:\n"

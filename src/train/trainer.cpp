@@ -172,6 +172,7 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
   if (saved != state.step) save(world, state, config, data_fingerprint, per_epoch, options.run);
 
   result.bad_samples = bad.total();
+  result.skipped = state.skipped;
   result.step = state.step;
   result.total_steps = total;
   result.images_seen = state.step * static_cast<std::uint64_t>(config.train.global_batch);
