@@ -148,8 +148,8 @@ Command make_train_command(CLI::App& parent) {
       ->needs(dry);
   app->add_option(
          "--replay", arguments->replay,
-         "Run the step of RUN/bundles/step-N.json again, from the checkpoint of the run before it, and compare: "
-         "trains nothing, writes nothing")
+         "Run the step of RUN/bundles/step-N.json again, from the checkpoint of the run before it, and compare; "
+         "writes nothing")
       ->excludes(dry)
       ->excludes("--resume")
       ->excludes("--max-steps")
