@@ -123,6 +123,11 @@ bool same_number(double a, double b, Match match) {
   return std::abs(a - b) <= tolerance * std::max(1.0, std::abs(b));
 }
 
+std::string image_at(const TrainingData& data, std::uint64_t epoch, std::uint64_t position) {
+  const Draw draw = data.mixture.at(epoch, position);
+  return data.sets[draw.set].store->describe(draw.index);
+}
+
 double mean_loss(const StepBundle& bundle) {
   double sum = 0;
   for (const RankNumbers& rank : bundle.ranks)
@@ -150,12 +155,17 @@ StepSurroundings surroundings_here(const World& world, int threads) {
   return {world.size(), threads, MSN_VERSION, MSN_TORCH_VERSION, at::get_cpu_capability()};
 }
 
-StepBundle make_bundle(const World& world, const BundleFacts& facts, std::uint64_t step, const TrainingData& data,
+BundleFacts bundle_facts(const Config& config, int threads, const std::string& data_fingerprint) {
+  return {config.train.seed, static_cast<std::uint64_t>(config.train.global_batch),
+          threads,           config_digest(config),
+          data_fingerprint,  std::nullopt};
+}
+
+StepBundle make_bundle(const World& world, const BundleFacts& facts, std::uint64_t step, const TrainingInput& input,
                        const Batch& batch, const TrainState& state, const StepReport& report) {
   RankNumbers mine{world.host(), report.objective.parts, batch.samples, {}};
   for (std::size_t i = 0; i < batch.samples.size(); ++i) {
-    const Draw draw = data.mixture.at(batch.epoch, batch.position + i);
-    mine.images.push_back(data.sets[draw.set].store->describe(draw.index));
+    mine.images.push_back(input.data ? image_at(*input.data, batch.epoch, batch.position + i) : "made up");
   }
   StepBundle bundle;
   bundle.step = step;

@@ -12,8 +12,8 @@
 
 #include "comm/world.hpp"
 #include "data/batch.hpp"
-#include "data/training_data.hpp"
 #include "train/finite.hpp"
+#include "train/input.hpp"
 #include "train/step.hpp"
 
 namespace msn {
@@ -67,9 +67,11 @@ struct BundleFacts {
   std::optional<std::uint64_t> checkpoint;
 };
 
+BundleFacts bundle_facts(const Config& config, int threads, const std::string& data_fingerprint);
+
 /// The bundle of the step with this number, whose reduced gradients `state` still holds. The same on every rank; all
 /// ranks call.
-StepBundle make_bundle(const World& world, const BundleFacts& facts, std::uint64_t step, const TrainingData& data,
+StepBundle make_bundle(const World& world, const BundleFacts& facts, std::uint64_t step, const TrainingInput& input,
                        const Batch& batch, const TrainState& state, const StepReport& report);
 
 /// The text of a bundle's file. Numbers that JSON does not have are the texts "nan", "inf" and "-inf".

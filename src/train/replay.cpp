@@ -2,14 +2,16 @@
 #include "train/replay.hpp"
 
 #include <chrono>
+#include <memory>
 #include <optional>
+#include <tuple>
+#include <utility>
 
 #include "base/error.hpp"
 #include "base/files.hpp"
 #include "base/log.hpp"
 #include "checkpoint/checkpoint.hpp"
 #include "comm/mpi_communicator.hpp"
-#include "data/loader.hpp"
 #include "data/sampler.hpp"
 #include "train/batch_tensors.hpp"
 #include "train/non_finite.hpp"
@@ -88,9 +90,9 @@ ReplayResult replay(const World& world, const Config& config, const ReplayOption
   const StepBundle& recorded = result.recorded;
   const std::string where = options.bundle.string();
   world.agree([&] { check_same_run(recorded, config, where); });
-  const TrainingData data = open_data_of_run(world, config);
-  const std::uint64_t per_epoch = steps_per_epoch(data.mixture.epoch_images(), config.train.global_batch);
-  world.agree([&] { check_same_data(recorded, fingerprint(data), per_epoch, where); });
+  const TrainingInput input = open_input_of_run(world, config);
+  const std::uint64_t per_epoch = steps_per_epoch(input.epoch_images, config.train.global_batch);
+  world.agree([&] { check_same_data(recorded, input.fingerprint, per_epoch, where); });
   const auto checkpoint = find_start(world, options.run, recorded);
   const int threads = set_up_threads(world, config.runtime.threads);
   std::tie(result.match, result.why_not_bits) =
@@ -106,25 +108,24 @@ ReplayResult replay(const World& world, const Config& config, const ReplayOption
   const Schedules schedules(config.optim, config.loss, config.train, static_cast<std::int64_t>(per_epoch));
   std::optional<Stepper> stepper;
   world.agree([&] { stepper.emplace(state, config, communicator); });
-  Loader loader(data, {config.train.global_batch, world.rank(), world.size(), state.step, config.data.workers});
+  const std::unique_ptr<BatchSource> batches = make_batches(input, config, world, state.step);
 
-  const BundleFacts facts{config.train.seed,      recorded.global_batch,     threads,
-                          recorded.config_digest, recorded.data_fingerprint, recorded.checkpoint};
+  const BundleFacts facts = bundle_facts(config, threads, input.fingerprint);
   auto reported = std::chrono::steady_clock::now();
   for (;;) {
     const std::uint64_t number = state.step + 1;
-    Batch batch = loader.next();
+    Batch batch = batches->next();
     const StepReport report =
         stepper->run(make_step_input(batch, config, type), schedules.at(static_cast<std::int64_t>(state.step)));
     if (number == recorded.step) {
-      result.replayed = make_bundle(world, facts, number, data, batch, state, report);
+      result.replayed = make_bundle(world, facts, number, input, batch, state, report);
       break;
     }
     if (!report.finite) {
       count_skipped(state);
       log::warn("step " + std::to_string(number) + ", before that of the bundle, is not finite either");
     }
-    loader.recycle(std::move(batch));
+    batches->recycle(std::move(batch));
     if (std::chrono::steady_clock::now() - reported > std::chrono::duration<double>(kReportSeconds)) {
       log::info("step " + std::to_string(number) + " of " + std::to_string(recorded.step));
       reported = std::chrono::steady_clock::now();

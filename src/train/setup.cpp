@@ -7,7 +7,6 @@
 #include "base/log.hpp"
 #include "checkpoint/checkpoint.hpp"
 #include "train/initial_weights.hpp"
-#include "train/open_data.hpp"
 #include "train/plan.hpp"
 
 namespace msn {
@@ -16,13 +15,13 @@ at::ScalarType scalar_type(Precision precision) {
   return precision == Precision::fp64 ? at::kDouble : at::kFloat;
 }
 
-TrainingData open_data_of_run(const World& world, const Config& config) {
+TrainingInput open_input_of_run(const World& world, const Config& config) {
   double rank_bytes = 0;
   world.agree([&] {
     // A step needs the same for any number of images.
     rank_bytes = plan_run(config, world.size(), static_cast<std::uint64_t>(config.train.global_batch)).rank_bytes();
   });
-  return open_data(world, config, static_cast<std::uint64_t>(rank_bytes));
+  return open_input(world, config, static_cast<std::uint64_t>(rank_bytes));
 }
 
 void load_state(const World& world, const Config& config, const std::optional<std::filesystem::path>& checkpoint,

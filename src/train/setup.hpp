@@ -9,15 +9,15 @@
 
 #include "comm/world.hpp"
 #include "config/config.hpp"
-#include "data/training_data.hpp"
+#include "train/input.hpp"
 #include "train/state.hpp"
 
 namespace msn {
 
 at::ScalarType scalar_type(Precision precision);
 
-/// open_data() beside what else the run needs of a rank's memory. All ranks call.
-TrainingData open_data_of_run(const World& world, const Config& config);
+/// open_input() beside what else the run needs of a rank's memory. All ranks call.
+TrainingInput open_input_of_run(const World& world, const Config& config);
 
 /// Fills `state` from a checkpoint, or as a new run begins: drawn from the seed, or with the weights of model.init. All
 /// ranks call, with equal arguments.

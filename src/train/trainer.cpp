@@ -13,12 +13,12 @@
 #include "checkpoint/checkpoint.hpp"
 #include "checkpoint/layout.hpp"
 #include "comm/mpi_communicator.hpp"
-#include "data/loader.hpp"
 #include "data/sampler.hpp"
 #include "train/bad_samples.hpp"
 #include "train/batch_tensors.hpp"
 #include "train/bundle.hpp"
 #include "train/injected.hpp"
+#include "train/input.hpp"
 #include "train/metrics.hpp"
 #include "train/non_finite.hpp"
 #include "train/plan.hpp"
@@ -60,13 +60,6 @@ void save(const World& world, TrainState& state, const Config& config, const std
   }
 }
 
-BundleFacts bundle_facts(const Config& config, int threads, const std::string& data_fingerprint,
-                         std::optional<std::uint64_t> checkpoint) {
-  return {config.train.seed, static_cast<std::uint64_t>(config.train.global_batch),
-          threads,           config_digest(config),
-          data_fingerprint,  checkpoint};
-}
-
 /// One readable line for people, every few seconds and at the end.
 void report(const StepMetrics& metrics, std::uint64_t total_steps) {
   char line[256];
@@ -86,13 +79,12 @@ constexpr double kReportSeconds = 10;
 }  // namespace
 
 TrainResult train(const World& world, const Config& config, const TrainOptions& options) {
-  const TrainingData data = open_data_of_run(world, config);
-  const std::string data_fingerprint = fingerprint(data);
-  const auto checkpoint = open_run(world, options.run, config, data_fingerprint, options.resume);
+  const TrainingInput input = open_input_of_run(world, config);
+  const auto checkpoint = open_run(world, options.run, config, input.fingerprint, options.resume);
   if (world.rank() == 0) log::add_file(options.run / "log.txt");
   const int threads = set_up_threads(world, config.runtime.threads);
   const MpiCommunicator communicator(world);
-  const std::uint64_t per_epoch = steps_per_epoch(data.mixture.epoch_images(), config.train.global_batch);
+  const std::uint64_t per_epoch = steps_per_epoch(input.epoch_images, config.train.global_batch);
   const std::uint64_t total = per_epoch * static_cast<std::uint64_t>(config.train.epochs);
   const std::uint64_t last = std::min(total, options.max_steps.value_or(total));
   const at::ScalarType type = scalar_type(config.train.precision);
@@ -101,10 +93,10 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
   load_state(world, config, checkpoint, state);
   check_replicas(world, state);
   const std::string backend = "cpu, MPI, " + std::string(type == at::kFloat ? "fp32 (oneDNN)" : "fp64 (BLAS)");
-  record_life(world, options.run, config, {threads, backend, data_fingerprint, state.step});
+  record_life(world, options.run, config, {threads, backend, input.fingerprint, state.step});
   log::info((checkpoint ? "resuming after step " + std::to_string(state.step) : std::string("starting")) + " on " +
             std::to_string(world.size()) + " ranks with " + std::to_string(threads) + " threads each, " + backend +
-            "; " + std::to_string(image_count(data)) + " images, " + std::to_string(per_epoch) + " steps an epoch, " +
+            "; " + std::to_string(input.images) + " images, " + std::to_string(per_epoch) + " steps an epoch, " +
             std::to_string(total) + " in all, " + std::to_string(state.online.count()) + " parameters");
 
   for (const std::string& warning : dropped_pixels(config))
@@ -113,7 +105,7 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
   const Schedules schedules(config.optim, config.loss, config.train, static_cast<std::int64_t>(per_epoch));
   std::optional<Stepper> stepper;
   world.agree([&] { stepper.emplace(state, config, communicator); });
-  Loader loader(data, {config.train.global_batch, world.rank(), world.size(), state.step, config.data.workers});
+  const std::unique_ptr<BatchSource> batches = make_batches(input, config, world, state.step);
   BadSamples bad(world, config.data.max_bad, per_epoch * static_cast<std::uint64_t>(config.train.global_batch));
   std::unique_ptr<MetricsFile> metrics_file;
   if (world.rank() == 0) metrics_file = std::make_unique<MetricsFile>(options.run / "metrics.jsonl", state.step);
@@ -122,24 +114,23 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
   const std::uint64_t first = state.step;
   std::optional<std::uint64_t> saved;  // The newest checkpoint.
   if (checkpoint) saved = state.step;
+  BundleFacts facts = bundle_facts(config, threads, input.fingerprint);
   const Clock::time_point start = Clock::now();
   Clock::time_point reported = start;
   while (state.step < last && !result.stopped) {
     const Clock::time_point step_start = Clock::now();
     if (inject("step-" + std::to_string(state.step), world.rank())) state.online.values().narrow(0, 0, 1).add_(1);
-    Batch batch = loader.next();
+    Batch batch = batches->next();
     bad.report(batch);
-    const StepInput input = make_step_input(batch, config, type);
     const ScheduleValues schedule = schedules.at(static_cast<std::int64_t>(state.step));
-    const StepReport step = stepper->run(input, schedule);
+    const StepReport step = stepper->run(make_step_input(batch, config, type), schedule);
     if (!step.finite) {
-      skip_or_end(world, config.train, options.run,
-                  make_bundle(world, bundle_facts(config, threads, data_fingerprint, saved), state.step + 1, data,
-                              batch, state, step),
-                  state, [&] {
-                    if (state.step != saved && state.step > 0)
-                      save(world, state, config, data_fingerprint, per_epoch, options.run);
-                  });
+      facts.checkpoint = saved;
+      const StepBundle bundle = make_bundle(world, facts, state.step + 1, input, batch, state, step);
+      skip_or_end(world, config.train, options.run, bundle, state, [&] {
+        if (state.step != saved && state.step > 0)
+          save(world, state, config, input.fingerprint, per_epoch, options.run);
+      });
     }
     inject_into_state(state, world.rank());
 
@@ -151,7 +142,7 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
     metrics.schedule = schedule;
     metrics.skipped = !step.finite;
     metrics.images_per_second = config.train.global_batch / seconds_since(step_start);
-    loader.recycle(std::move(batch));
+    batches->recycle(std::move(batch));
     result.last_loss = metrics.loss.loss;
     result.stopped = metrics.stop && state.step < last;
     if (metrics_file) metrics_file->write(metrics);
@@ -164,12 +155,12 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
     };
     if (every(config.train.check_replicas_every)) check_replicas(world, state);
     if (every(config.checkpoint.every_steps) || result.stopped || bad.too_many()) {
-      save(world, state, config, data_fingerprint, per_epoch, options.run);
+      save(world, state, config, input.fingerprint, per_epoch, options.run);
       saved = state.step;
     }
     if (bad.too_many()) bad.end_run();
   }
-  if (saved != state.step) save(world, state, config, data_fingerprint, per_epoch, options.run);
+  if (saved != state.step) save(world, state, config, input.fingerprint, per_epoch, options.run);
 
   result.bad_samples = bad.total();
   result.skipped = state.skipped;
