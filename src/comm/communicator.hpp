@@ -9,13 +9,15 @@
 
 namespace msn {
 
-/// A collective that was started. Its tensors must live until wait() has returned.
+/// A collective that was started. It holds its tensors.
 class Work {
  public:
   virtual ~Work() = default;
   /// From here on the result may be used: on the host it blocks, on a device the current stream waits and the host does
-  /// not. Called once. Throws what went wrong.
+  /// not. Called once. Throws what went wrong, with this collective or an earlier one.
   virtual void wait() = 0;
+  /// After wait(): how long this rank took part, from its first to its last act. 0 where that is not known.
+  virtual double seconds() const { return 0; }
 };
 
 /// Collectives run one after the other in the order of the calls, which is the same on every rank; `what` says in a
@@ -37,9 +39,15 @@ class Communicator {
                                              const std::string& what) const = 0;
 
   /// start_sum() and wait().
-  void sum(const at::Tensor& tensor, const std::string& what) const;
+  virtual void sum(const at::Tensor& tensor, const std::string& what) const;
   /// start_gather() into a new tensor, and wait().
-  at::Tensor gather(const at::Tensor& tensor, const std::string& what) const;
+  virtual at::Tensor gather(const at::Tensor& tensor, const std::string& what) const;
+
+  /// Time that the host has spent waiting for collectives so far.
+  virtual double wait_seconds() const { return 0; }
+
+  /// Waits for all that was started and gives everything back. All ranks call, on the good path only.
+  virtual void shutdown() {}
 };
 
 }  // namespace msn

@@ -50,30 +50,29 @@ std::string with_place(const std::string& where, const World& world) {
 
 World World::init(int* argc, char*** argv) {
   const LauncherClaim claim = launcher_claim();
-  int provided = MPI_THREAD_SINGLE;
-  MSN_CHECK_MPI(MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided));
   World world;
+  MSN_CHECK_MPI(MPI_Init_thread(argc, argv, MPI_THREAD_MULTIPLE, &world.thread_level_));
   world.host_ = host_name();
   MSN_CHECK_MPI(MPI_Comm_dup(MPI_COMM_WORLD, &world.comm_));
   MSN_CHECK_MPI(MPI_Comm_set_errhandler(world.comm_, MPI_ERRORS_RETURN));
   MSN_CHECK_MPI(MPI_Comm_rank(world.comm_, &world.rank_));
   MSN_CHECK_MPI(MPI_Comm_size(world.comm_, &world.size_));
   check_launch(claim, world.size_);
-  if (provided < MPI_THREAD_FUNNELED) {
+  if (world.thread_level_ < MPI_THREAD_FUNNELED) {
     throw usage_error("this MPI does not allow threads beside the one that communicates", "MPI_Init_thread",
                       "use an MPI built with thread support (MPI_THREAD_FUNNELED or more)");
   }
-  MPI_Comm local = MPI_COMM_NULL;
-  MSN_CHECK_MPI(MPI_Comm_split_type(world.comm_, MPI_COMM_TYPE_SHARED, world.rank_, MPI_INFO_NULL, &local));
-  MSN_CHECK_MPI(MPI_Comm_rank(local, &world.local_rank_));
-  MSN_CHECK_MPI(MPI_Comm_size(local, &world.local_size_));
-  MSN_CHECK_MPI(MPI_Comm_free(&local));
+  MSN_CHECK_MPI(MPI_Comm_split_type(world.comm_, MPI_COMM_TYPE_SHARED, world.rank_, MPI_INFO_NULL, &world.local_comm_));
+  MSN_CHECK_MPI(MPI_Comm_set_errhandler(world.local_comm_, MPI_ERRORS_RETURN));
+  MSN_CHECK_MPI(MPI_Comm_rank(world.local_comm_, &world.local_rank_));
+  MSN_CHECK_MPI(MPI_Comm_size(world.local_comm_, &world.local_size_));
   return world;
 }
 
 World World::alone() {
   World self;
   self.comm_ = MPI_COMM_SELF;
+  self.local_comm_ = MPI_COMM_SELF;
   self.host_ = host_name();
   return self;
 }
@@ -176,6 +175,7 @@ std::string World::on_root(const std::function<std::string()>& decide) const {
 
 void World::finalize() {
   if (comm_ == MPI_COMM_NULL) return;
+  MSN_CHECK_MPI(MPI_Comm_free(&local_comm_));
   MSN_CHECK_MPI(MPI_Comm_free(&comm_));
   MSN_CHECK_MPI(MPI_Finalize());
 }

@@ -27,13 +27,21 @@ class AgreedError : public Error {
   explicit AgreedError(const Error& error) : Error(error) {}
 };
 
+/// An error that every rank meets, but perhaps not at the same place of the program: rank 0 alone reports it and ends
+/// the job; the others wait a moment for that, and end it themselves if it does not come.
+class JobError : public Error {
+ public:
+  explicit JobError(const Error& error) : Error(error) {}
+};
+
 /// The ranks of this job. Made once, by main; ended by finalize() on the good path or by abort() on any other. The
 /// destructor makes no MPI call: an exception that unwinds through it must not wait for other ranks.
 class World {
  public:
-  /// MPI_Init_thread (at least MPI_THREAD_FUNNELED). Throws usage_error, with the remedy, if the launcher says that it
-  /// started N > 1 ranks but MPI sees one (an mpirun of another MPI, or a broken PMIx). Without a launcher the world
-  /// has one rank. Communication goes over a duplicate of MPI_COMM_WORLD whose errors come back as codes.
+  /// MPI_Init_thread: asks for MPI_THREAD_MULTIPLE and needs MPI_THREAD_FUNNELED. Throws usage_error, with the remedy,
+  /// if MPI provides less, or if the launcher says that it started N > 1 ranks but MPI sees one (an mpirun of another
+  /// MPI, or a broken PMIx). Without a launcher the world has one rank. Communication goes over a duplicate of
+  /// MPI_COMM_WORLD whose errors come back as codes.
   static World init(int* argc, char*** argv);
 
   int rank() const noexcept { return rank_; }
@@ -43,6 +51,10 @@ class World {
   int local_size() const noexcept { return local_size_; }
   const std::string& host() const noexcept { return host_; }
   MPI_Comm comm() const noexcept { return comm_; }
+  /// The ranks of this host, in the order of the world's. MPI_COMM_SELF if alone.
+  MPI_Comm local_comm() const noexcept { return local_comm_; }
+  /// What MPI provides: MPI_THREAD_FUNNELED to MPI_THREAD_MULTIPLE.
+  int thread_level() const noexcept { return thread_level_; }
   /// What this rank communicated last. It lives as long as any copy of this world.
   FlightRecorder& recorder() const noexcept { return *recorder_; }
 
@@ -80,6 +92,8 @@ class World {
 
   std::shared_ptr<FlightRecorder> recorder_ = std::make_shared<FlightRecorder>();
   MPI_Comm comm_ = MPI_COMM_NULL;
+  MPI_Comm local_comm_ = MPI_COMM_NULL;
+  int thread_level_ = MPI_THREAD_FUNNELED;
   int rank_ = 0;
   int size_ = 1;
   int local_rank_ = 0;

@@ -84,6 +84,9 @@ int run_command(World& world, const Command& command) {
     command.run(world);
   } catch (const AgreedError& error) {
     agreed = error;
+  } catch (const JobError& error) {
+    if (world.rank() != 0) std::this_thread::sleep_for(std::chrono::seconds(3));
+    end_all_ranks(error);
   } catch (...) {
     const Error error = to_error(std::current_exception());
     if (world.size() > 1) end_all_ranks(error);

@@ -143,7 +143,8 @@ struct CheckpointConfig {
 };
 
 struct RuntimeConfig {
-  int threads = 0;  ///< Compute threads a rank; 0: cores this rank may use.
+  int threads = 0;         ///< Compute threads a rank; 0: cores this rank may use.
+  double bucket_mib = 25;  ///< MiB of gradients that are summed over ranks in one message; the first one is smaller.
 
   bool operator==(const RuntimeConfig&) const = default;
 };

@@ -144,6 +144,7 @@ const Key kKeys[] = {
     {"checkpoint", "writers", whole<&C::checkpoint, &CheckpointConfig::writers>(1, 65536), Effect::none},
 
     {"runtime", "threads", whole<&C::runtime, &RuntimeConfig::threads>(0, 4096), Effect::none},
+    {"runtime", "bucket_mib", above_min(real<&C::runtime, &RuntimeConfig::bucket_mib>(0, 4096)), Effect::none},
 };
 
 DataSetConfig& last_set(Config& c) {

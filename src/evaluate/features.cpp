@@ -58,7 +58,9 @@ Features extract_features(const World& world, const DataSet& set, std::uint64_t 
   width = static_cast<std::int64_t>(world.max(static_cast<std::uint64_t>(width)));
   const at::Tensor mine = at::empty({static_cast<std::int64_t>(share), width}, at::kDouble).zero_();
   if (!parts.empty()) mine.narrow(0, 0, static_cast<std::int64_t>(end - begin)).copy_(at::cat(parts));
-  const at::Tensor all = MpiCommunicator(world).gather(mine, "features").view({-1, width});
+  MpiCommunicator communicator(world);
+  const at::Tensor all = communicator.gather(mine, "features").view({-1, width});
+  communicator.shutdown();
 
   Features features;
   features.values = all.narrow(0, 0, static_cast<std::int64_t>(total)).to(at::kFloat);

@@ -26,7 +26,10 @@ Parameters::Parameters(const std::vector<NamedShape>& tensors, at::ScalarType ty
   const auto options = at::TensorOptions().dtype(type);
   values_ = at::zeros({offset}, options);
   MSN_CHECK(reinterpret_cast<std::uintptr_t>(values_.data_ptr()) % kAlignment == 0);
-  if (gradients == Gradients::with) gradients_ = at::zeros({offset}, options);
+  if (gradients == Gradients::none) return;
+  const at::Tensor whole = at::zeros({offset + step}, options);
+  gradients_ = whole.narrow(0, 0, offset);
+  gradient_flags_ = whole.narrow(0, offset, step);
 }
 
 const Segment& Parameters::segment(std::string_view name) const {

@@ -42,6 +42,9 @@ class Parameters {
   const at::Tensor& values() const { return values_; }
   /// As values(); undefined without gradients.
   const at::Tensor& gradients() const { return gradients_; }
+  /// Room for 64 bytes of flags right behind the gradients, in the same memory: they can ride on a message that holds
+  /// the last gradients. No part of gradients(). Undefined without gradients.
+  const at::Tensor& gradient_flags() const { return gradient_flags_; }
 
   /// A view with the tensor's shape. Throws internal_error for an unknown name.
   at::Tensor value(std::string_view name) const { return view(values_, segment(name)); }
@@ -58,6 +61,7 @@ class Parameters {
   std::unordered_map<std::string, std::size_t> index_;
   at::Tensor values_;
   at::Tensor gradients_;
+  at::Tensor gradient_flags_;
 };
 
 }  // namespace msn

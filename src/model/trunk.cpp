@@ -74,16 +74,18 @@ Trunk::Trunk(const Parameters& parameters, const VitShape& shape)
       cls_token_(parameters.value("cls_token").flatten()),
       positions_(parameters.value("pos_embed").squeeze(0)),
       patch_embed_(parameters, "patch_embed.proj"),
-      norm_(parameters, "norm") {
+      norm_(parameters, "norm"),
+      norm_offset_(parameters.segment("norm.weight").offset) {
   if (parameters.gradients().defined()) {
     cls_token_gradient_ = parameters.gradient("cls_token").flatten();
     positions_gradient_ = parameters.gradient("pos_embed").squeeze(0);
   }
   for (std::int64_t i = 0; i < shape.depth; ++i) {
     const std::string name = "blocks." + std::to_string(i) + ".";
-    blocks_.push_back({Affine(parameters, name + "norm1"), Linear(parameters, name + "attn.qkv"),
-                       Linear(parameters, name + "attn.proj"), Affine(parameters, name + "norm2"),
-                       Linear(parameters, name + "mlp.fc1"), Linear(parameters, name + "mlp.fc2")});
+    blocks_.push_back({parameters.segment(name + "norm1.weight").offset, Affine(parameters, name + "norm1"),
+                       Linear(parameters, name + "attn.qkv"), Linear(parameters, name + "attn.proj"),
+                       Affine(parameters, name + "norm2"), Linear(parameters, name + "mlp.fc1"),
+                       Linear(parameters, name + "mlp.fc2")});
   }
 }
 
@@ -198,17 +200,23 @@ at::Tensor Trunk::block_forward(std::size_t index, const at::Tensor& x, const Vi
   return out.add_(y);
 }
 
-void Trunk::backward(const at::Tensor& dcls, Tape& tape) const {
+void Trunk::backward(const at::Tensor& dcls, Tape& tape, const OnReady& on_ready) const {
+  const auto ready = [&](std::int64_t offset) {
+    if (on_ready) on_ready(offset);
+  };
   at::Tensor dx = layer_norm_backward(dcls, tape.norm, norm_);
+  ready(norm_offset_);
   for (std::size_t i = blocks_.size(); i-- > 0;) {
     dx = block_backward(i, dx, tape.groups, tape.blocks[i]);
     tape.blocks[i] = {};
+    ready(blocks_[i].offset);
   }
   std::int64_t row = 0;
   for (const ViewGroup& group : tape.groups) {
     embed_backward(dx.narrow(0, row, rows_of(group)).unflatten(0, {group.images(), group.tokens()}), group);
     row += rows_of(group);
   }
+  ready(0);
 }
 
 at::Tensor Trunk::block_backward(std::size_t index, const at::Tensor& dy, const ViewGroups& groups,

@@ -5,6 +5,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <vector>
 
@@ -49,6 +50,10 @@ struct Tape {
 /// Where a class token is taken: training uses it after the final layer norm, evaluation also before it.
 enum class ClassToken { before_norm, after_norm };
 
+/// Called in a backward pass with an offset into the flat gradients when all from there to the offset of the call
+/// before (first: to the end of the trunk) is complete. The last call gives 0.
+using OnReady = std::function<void(std::int64_t offset)>;
+
 /// Same code for the online and the target network. No collectives in here. Holds views of `parameters`, which must
 /// outlive it.
 class Trunk {
@@ -62,10 +67,11 @@ class Trunk {
   at::Tensor forward(const ViewGroups& groups, Tape* tape, ClassToken where = ClassToken::after_norm) const;
 
   /// Adds to the gradients, from the gradient [images of all groups, width] of what forward() returned.
-  void backward(const at::Tensor& dcls, Tape& tape) const;
+  void backward(const at::Tensor& dcls, Tape& tape, const OnReady& on_ready = {}) const;
 
  private:
   struct Block {
+    std::int64_t offset;  ///< Of its first tensor in the flat buffer.
     Affine norm1;
     Linear qkv;
     Linear proj;
@@ -86,6 +92,7 @@ class Trunk {
   Linear patch_embed_;
   std::vector<Block> blocks_;
   Affine norm_;
+  std::int64_t norm_offset_;
   mutable std::map<std::int64_t, at::Tensor> resamplings_;  ///< By grid; made on first use.
 };
 

@@ -98,7 +98,7 @@ ReplayResult replay(const World& world, const Config& config, const ReplayOption
   std::tie(result.match, result.why_not_bits) =
       expected_match(recorded.surroundings, surroundings_here(world, threads));
 
-  const MpiCommunicator communicator(world);
+  MpiCommunicator communicator(world);
   const at::ScalarType type = scalar_type(config.train.precision);
   TrainState state(vit_shape(config.model), config.model.prototypes, type);
   load_state(world, config, checkpoint, state);
@@ -108,6 +108,7 @@ ReplayResult replay(const World& world, const Config& config, const ReplayOption
   const Schedules schedules(config.optim, config.loss, config.train, static_cast<std::int64_t>(per_epoch));
   std::optional<Stepper> stepper;
   world.agree([&] { stepper.emplace(state, config, communicator); });
+  stepper->buckets().compare_over_ranks();
   const std::unique_ptr<BatchSource> batches = make_batches(input, config, world, state.step);
 
   const BundleFacts facts = bundle_facts(config, threads, input.fingerprint);
@@ -131,6 +132,7 @@ ReplayResult replay(const World& world, const Config& config, const ReplayOption
       reported = std::chrono::steady_clock::now();
     }
   }
+  communicator.shutdown();
   result.differences = differences(recorded, result.replayed, result.match);
   return result;
 }

@@ -3,8 +3,8 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/full.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/adamw.hpp"
@@ -15,6 +15,19 @@
 
 namespace msn {
 
+namespace {
+
+/// The flag of a rank whose objective is not finite.
+constexpr std::size_t kNotFinite = 0;
+
+BucketSizes bucket_sizes(const RuntimeConfig& runtime) {
+  BucketSizes sizes;
+  sizes.others = std::max<std::int64_t>(1, std::llround(runtime.bucket_mib * (1 << 20)));
+  return sizes;
+}
+
+}  // namespace
+
 Stepper::Stepper(TrainState& state, const Config& config, const Communicator& communicator)
     : state_(state),
       loss_(config.loss),
@@ -22,6 +35,7 @@ Stepper::Stepper(TrainState& state, const Config& config, const Communicator& co
       freeze_prototypes_(config.model.freeze_prototypes),
       log_prior_(log_prior(config.loss, state.online.segment("prototypes").shape[0])),
       communicator_(communicator),
+      buckets_(state.online, communicator, bucket_sizes(config.runtime)),
       online_trunk_(state.online, state.shape),
       target_trunk_(state.target, state.shape),
       online_head_(state.online),
@@ -33,11 +47,12 @@ StepReport Stepper::run(const StepInput& input, const ScheduleValues& schedule) 
   const BufferSnapshot before(state_);
   state_.online.gradients().zero_();
   inject_into_gradient(state_, communicator_.rank());
+  buckets_.begin();
   forward_backward(input, schedule.sharpen, report);
-  const bool objectives_are_finite = reduce_gradients(is_finite(report.objective.parts));
+  finish_reduction(report);
   const std::int64_t encoder_end = state_.encoder_end();
   report.grad_norm = std::sqrt(squares_of_gradients(0, encoder_end));
-  report.finite = objectives_are_finite && std::isfinite(report.grad_norm) &&
+  report.finite = buckets_.flag_sum(kNotFinite) == 0 && std::isfinite(report.grad_norm) &&
                   std::isfinite(squares_of_gradients(encoder_end, state_.online.gradients().numel()));
   if (!report.finite) {
     before.restore();
@@ -76,6 +91,7 @@ void Stepper::forward_backward(const StepInput& input, double sharpen, StepRepor
   report.objective =
       msn_loss(report.z, report.h, state_.online.value("prototypes"), sharpen, loss_, log_prior_, communicator_);
   inject_into_loss(report.objective, state_.step, communicator_.rank());
+  buckets_.set_flag(kNotFinite, is_finite(report.objective.parts) ? 0 : 1);
 
   std::vector<at::Tensor> dz;
   row = 0;
@@ -83,18 +99,19 @@ void Stepper::forward_backward(const StepInput& input, double sharpen, StepRepor
     dz.push_back(report.objective.dz.narrow(0, row, group.images()));
     row += group.images();
   }
-  online_trunk_.backward(at::cat(heads_backward(heads, dz, communicator_)), tape);
   if (!freeze_prototypes_) state_.online.gradient("prototypes").copy_(report.objective.dprototypes);
+  const at::Tensor dcls = at::cat(heads_backward(heads, dz, communicator_));
+  // Only now: the head's small messages would wait behind a bucket that is under way.
+  buckets_.ready_from(state_.online.segment("fc.fc1.weight").offset);
+  online_trunk_.backward(dcls, tape, [this](std::int64_t offset) { buckets_.ready_from(offset); });
 }
 
-/// As the official code: the encoder's gradients are averaged over ranks, the prototypes' summed. Whether the objective
-/// is finite on every rank.
-bool Stepper::reduce_gradients(bool objective_is_finite) {
-  const at::Tensor flag = at::full({1}, objective_is_finite ? 0.0 : 1.0, at::kDouble);
-  communicator_.sum(flag, "finite objective");
-  communicator_.sum(state_.online.gradients(), "gradients");
+// As the official code: the encoder's gradients are averaged over ranks, the prototypes' summed.
+void Stepper::finish_reduction(StepReport& report) {
+  buckets_.finish();
   if (communicator_.size() > 1) state_.online.gradients().narrow(0, 0, state_.encoder_end()).div_(communicator_.size());
-  return flag.item<double>() == 0;
+  report.reduce_seconds = buckets_.seconds();
+  report.reduce_wait_seconds = buckets_.exposed_seconds();
 }
 
 /// Of the reduced gradients, and so the same on every rank.

@@ -12,6 +12,7 @@
 #include "model/trunk.hpp"
 #include "objective/msn_loss.hpp"
 #include "objective/schedules.hpp"
+#include "train/gradient_buckets.hpp"
 #include "train/state.hpp"
 
 namespace msn {
@@ -25,10 +26,12 @@ struct StepInput {
 
 struct StepReport {
   LossResult objective;
-  at::Tensor z;          ///< Anchors' embeddings [anchor rows, head_out].
-  at::Tensor h;          ///< Targets' embeddings [samples, head_out].
-  double grad_norm = 0;  ///< Global 2-norm of the encoder's averaged gradients, before clipping.
-  bool finite = true;    ///< Every rank's objective and the reduced gradients; the same on every rank.
+  at::Tensor z;                    ///< Anchors' embeddings [anchor rows, head_out].
+  at::Tensor h;                    ///< Targets' embeddings [samples, head_out].
+  double grad_norm = 0;            ///< Global 2-norm of the encoder's averaged gradients, before clipping.
+  bool finite = true;              ///< Every rank's objective and the reduced gradients; the same on every rank.
+  double reduce_seconds = 0;       ///< This rank's part in the sums of the gradients.
+  double reduce_wait_seconds = 0;  ///< What of it no computation hid.
 };
 
 /// Runs steps on one state. The step's code is the same for float32 and float64: the state's type decides.
@@ -37,14 +40,18 @@ class Stepper {
   /// `state` and `communicator` must outlive it. Throws config_error if the prior's file is refused.
   Stepper(TrainState& state, const Config& config, const Communicator& communicator);
 
-  /// Forward, backward, reduction over ranks, clipping, AdamW, EMA; counts the step. The reduced gradients, unclipped,
-  /// stay in state.online.gradients() until the next step. If the report says that the numbers are not finite, on any
-  /// rank, the state is on every rank what it was: weights, EMA, moments, running statistics and counts.
+  /// How the gradients are summed over ranks.
+  const GradientBuckets& buckets() const { return buckets_; }
+
+  /// Forward, backward with the reduction over ranks beside it, clipping, AdamW, EMA; counts the step. The reduced
+  /// gradients, unclipped, stay in state.online.gradients() until the next step. If the report says that the numbers
+  /// are not finite, on any rank, the state is on every rank what it was: weights, EMA, moments, running statistics and
+  /// counts.
   [[nodiscard]] StepReport run(const StepInput& input, const ScheduleValues& schedule);
 
  private:
   void forward_backward(const StepInput& input, double sharpen, StepReport& report);
-  bool reduce_gradients(bool objective_is_finite);
+  void finish_reduction(StepReport& report);
   double squares_of_gradients(std::int64_t begin, std::int64_t end) const;
   void update(double grad_norm, const ScheduleValues& schedule);
 
@@ -54,6 +61,7 @@ class Stepper {
   const bool freeze_prototypes_;
   const at::Tensor log_prior_;  ///< float64 [K]
   const Communicator& communicator_;
+  GradientBuckets buckets_;
   Trunk online_trunk_;
   Trunk target_trunk_;
   Head online_head_;

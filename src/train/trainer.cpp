@@ -83,7 +83,7 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
   const auto checkpoint = open_run(world, options.run, config, input.fingerprint, options.resume);
   if (world.rank() == 0) log::add_file(options.run / "log.txt");
   const int threads = set_up_threads(world, config.runtime.threads);
-  const MpiCommunicator communicator(world);
+  MpiCommunicator communicator(world);
   const std::uint64_t per_epoch = steps_per_epoch(input.epoch_images, config.train.global_batch);
   const std::uint64_t total = per_epoch * static_cast<std::uint64_t>(config.train.epochs);
   const std::uint64_t last = std::min(total, options.max_steps.value_or(total));
@@ -92,7 +92,8 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
   TrainState state(vit_shape(config.model), config.model.prototypes, type);
   load_state(world, config, checkpoint, state);
   check_replicas(world, state);
-  const std::string backend = "cpu, MPI, " + std::string(type == at::kFloat ? "fp32 (oneDNN)" : "fp64 (BLAS)");
+  const std::string backend = "cpu, MPI (" + communicator.description() + "), " +
+                              std::string(type == at::kFloat ? "fp32 (oneDNN)" : "fp64 (BLAS)");
   record_life(world, options.run, config, {threads, backend, input.fingerprint, state.step});
   log::info((checkpoint ? "resuming after step " + std::to_string(state.step) : std::string("starting")) + " on " +
             std::to_string(world.size()) + " ranks with " + std::to_string(threads) + " threads each, " + backend +
@@ -105,6 +106,7 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
   const Schedules schedules(config.optim, config.loss, config.train, static_cast<std::int64_t>(per_epoch));
   std::optional<Stepper> stepper;
   world.agree([&] { stepper.emplace(state, config, communicator); });
+  stepper->buckets().compare_over_ranks();
   const std::unique_ptr<BatchSource> batches = make_batches(input, config, world, state.step);
   BadSamples bad(world, config.data.max_bad, per_epoch * static_cast<std::uint64_t>(config.train.global_batch));
   std::unique_ptr<MetricsFile> metrics_file;
@@ -161,6 +163,7 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
     if (bad.too_many()) bad.end_run();
   }
   if (saved != state.step) save(world, state, config, input.fingerprint, per_epoch, options.run);
+  communicator.shutdown();
 
   result.bad_samples = bad.total();
   result.skipped = state.skipped;

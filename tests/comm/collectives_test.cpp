@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "comm/collectives.hpp"
-
+// Sums and gathers over ranks: the bits of a plain loop in rank order, by both paths, wherever a message is cut.
 #include <cmath>
 #include <cstring>
 #include <vector>
 
 #include "base/random.hpp"
+#include "comm/async_collectives.hpp"
 #include "support/mpi.hpp"
 
 namespace msn {
@@ -35,45 +35,67 @@ std::vector<T> expected_sum(std::size_t length) {
 }
 
 template <class T>
-void expect_rank_order_sum(std::size_t length, SumLimits limits) {
-  auto values = values_of<T>(world().rank(), length);
-  sum_in_rank_order(world(), std::span<T>(values), limits);
-  const auto expected = expected_sum<T>(length);
-  EXPECT_TRUE(length == 0 || std::memcmp(values.data(), expected.data(), length * sizeof(T)) == 0)
-      << length << " values, gather up to " << limits.gather_bytes << ", pieces of " << limits.piece_bytes;
+bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
+  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
 }
 
-TEST(SumInRankOrder, EveryPathGivesTheBitsOfAPlainLoop) {
-  for (const std::size_t length : {0, 1, 2, 3, 5, 64, 1000, 1003}) {
-    for (const SumLimits limits : {SumLimits{}, SumLimits{0, 1 << 20}, SumLimits{0, 256}, SumLimits{0, 8}}) {
-      expect_rank_order_sum<float>(length, limits);
-      expect_rank_order_sum<double>(length, limits);
+template <class T>
+void expect_rank_order_sum(AsyncCollectives& collectives, std::size_t length) {
+  auto values = values_of<T>(world().rank(), length);
+  collectives.sum(std::span<T>(values), "values");
+  EXPECT_TRUE(same_bits(values, expected_sum<T>(length)))
+      << length << " values of " << sizeof(T) << " bytes by " << collectives.description();
+}
+
+class Collectives : public testing::TestWithParam<ExchangePath> {};
+INSTANTIATE_TEST_SUITE_P(Paths, Collectives, testing::Values(ExchangePath::shared_memory, ExchangePath::messages),
+                         [](const auto& info) {
+                           return info.param == ExchangePath::messages ? "Messages" : "SharedMemory";
+                         });
+
+TEST_P(Collectives, AddInRankOrderWhereverTheyAreCut) {
+  for (const ExchangeSizes sizes : {ExchangeSizes{}, ExchangeSizes{0, 1 << 20}, ExchangeSizes{0, 256},
+                                    ExchangeSizes{0, 8}, ExchangeSizes{64, 24}}) {
+    AsyncCollectives collectives(world(), {GetParam(), Background::automatic, sizes});
+    for (const std::size_t length : {0, 1, 2, 3, 5, 16, 17, 63, 64, 65, 1000, 1003}) {
+      expect_rank_order_sum<float>(collectives, length);
+      expect_rank_order_sum<double>(collectives, length);
     }
+    collectives.shutdown();
   }
 }
 
-TEST(SumInRankOrder, TheDefaultLimitsChooseBothPaths) {
-  expect_rank_order_sum<float>(8192, {});
-  expect_rank_order_sum<float>(8193, {});
-  expect_rank_order_sum<float>((std::size_t{9} << 20) / sizeof(float) + 1, {});
+TEST_P(Collectives, AddInRankOrderAroundTheirOwnLimits) {
+  AsyncCollectives collectives(world(), {GetParam(), Background::automatic, {}});
+  for (const std::size_t length : {8192, 8193, (1 << 18) - 1, 1 << 18, (1 << 18) + 1, (9 << 18) + 7})
+    expect_rank_order_sum<float>(collectives, length);
+  expect_rank_order_sum<double>(collectives, (1 << 17) + 1);
+  collectives.shutdown();
 }
 
-TEST(SumInRankOrder, NotANumberReachesEveryRank) {
+TEST_P(Collectives, CarryNotANumberToEveryRank) {
+  AsyncCollectives collectives(world(), {GetParam(), Background::automatic, {}});
   std::vector<float> values(20000, 1.0f);
   if (world().rank() == world().size() - 1) values[12345] = std::nanf("");
-  sum_in_rank_order(world(), std::span<float>(values));
+  collectives.sum(std::span(values), "values");
   EXPECT_TRUE(std::isnan(values[12345]));
   EXPECT_EQ(values[0], static_cast<float>(world().size()));
+  collectives.shutdown();
 }
 
-TEST(AllGather, ConcatenatesInRankOrder) {
-  const std::vector<double> mine{world().rank() + 0.25, world().rank() + 0.5};
-  std::vector<double> all(2 * static_cast<std::size_t>(world().size()));
-  all_gather(world(), mine, all);
-  for (int r = 0; r < world().size(); ++r) {
-    EXPECT_EQ(all[2 * static_cast<std::size_t>(r)], r + 0.25);
-    EXPECT_EQ(all[2 * static_cast<std::size_t>(r) + 1], r + 0.5);
+TEST_P(Collectives, GatherInRankOrder) {
+  AsyncCollectives collectives(world(), {GetParam(), Background::automatic, {64, 64}});
+  for (const std::size_t length : {0, 1, 2, 8, 9, 100}) {
+    auto mine = values_of<double>(world().rank(), length);
+    std::vector<double> all(length * static_cast<std::size_t>(world().size()));
+    collectives.gather(std::span(mine), std::span(all), "values");
+    for (int r = 0; r < world().size(); ++r) {
+      const auto begin = all.begin() + static_cast<std::ptrdiff_t>(length) * r;
+      EXPECT_TRUE(same_bits(std::vector<double>(begin, begin + static_cast<std::ptrdiff_t>(length)),
+                            values_of<double>(r, length)));
+    }
   }
+  collectives.shutdown();
 }
 
 }  // namespace

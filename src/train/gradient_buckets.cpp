@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/gradient_buckets.hpp"
+
+#include <ATen/ops/empty.h>
+
+#include <chrono>
+#include <string>
+
+#include "base/error.hpp"
+#include "base/hash.hpp"
+#include "comm/world.hpp"
+
+namespace msn {
+
+std::vector<Bucket> make_buckets(const Parameters& parameters, BucketSizes sizes) {
+  MSN_CHECK(sizes.first > 0 && sizes.others > 0);
+  const auto scalar = static_cast<std::int64_t>(c10::elementSize(parameters.type()));
+  std::vector<Bucket> buckets;
+  std::int64_t end = parameters.values().numel();
+  const std::vector<Segment>& segments = parameters.segments();
+  for (std::size_t i = segments.size(); i-- > 0;) {
+    const std::int64_t begin = segments[i].offset;
+    const std::int64_t size = buckets.empty() ? std::min(sizes.first, sizes.others) : sizes.others;
+    if ((end - begin) * scalar < size && i > 0) continue;
+    buckets.push_back({begin, end});
+    end = begin;
+  }
+  return buckets;
+}
+
+GradientBuckets::GradientBuckets(const Parameters& parameters, const Communicator& communicator, BucketSizes sizes)
+    : parameters_(parameters), communicator_(communicator), buckets_(make_buckets(parameters, sizes)) {
+  MSN_CHECK(parameters.gradient_flags().numel() >= static_cast<std::int64_t>(flag_count));
+  works_.reserve(buckets_.size());
+}
+
+void GradientBuckets::compare_over_ranks() const {
+  std::string text = std::to_string(static_cast<int>(parameters_.type()));
+  for (const Segment& segment : parameters_.segments()) {
+    text += "\n" + segment.name;
+    for (const std::int64_t size : segment.shape)
+      text += " " + std::to_string(size);
+  }
+  for (const Bucket& bucket : buckets_)
+    text += "\n" + std::to_string(bucket.begin);
+  const std::string hash = hash_hex(text);
+  const at::Tensor mine = at::empty({4}, at::kDouble);
+  for (std::size_t i = 0; i < 4; ++i) {
+    mine.mutable_data_ptr<double>()[i] = static_cast<double>(std::stoul(hash.substr(8 * i, 8), nullptr, 16));
+  }
+  const at::Tensor all = communicator_.gather(mine, "gradient layout");
+  std::string others;
+  for (std::int64_t rank = 1; rank < all.size(0); ++rank) {
+    if (!all[rank].equal(all[0])) others += (others.empty() ? "" : ", ") + std::to_string(rank);
+  }
+  if (others.empty()) return;
+  throw AgreedError(usage_error("not all ranks have the same network and gradient buckets",
+                                "other than rank 0: " + others,
+                                "start every rank with the same program and the same configuration"));
+}
+
+void GradientBuckets::begin() {
+  works_.clear();
+  parameters_.gradient_flags().zero_();
+  seconds_ = 0;
+  exposed_seconds_ = 0;
+}
+
+void GradientBuckets::set_flag(std::size_t flag, double value) {
+  MSN_CHECK(flag < flag_count && works_.empty());
+  parameters_.gradient_flags()[static_cast<std::int64_t>(flag)].fill_(value);
+}
+
+/// The bucket's gradients, with the flags behind those of the first.
+at::Tensor GradientBuckets::message(std::size_t bucket) const {
+  const auto [begin, end] = buckets_[bucket];
+  if (bucket > 0) return parameters_.gradients().narrow(0, begin, end - begin);
+  const std::int64_t flags = parameters_.gradient_flags().numel();
+  return parameters_.gradients().as_strided({end - begin + flags}, {1}, begin);
+}
+
+void GradientBuckets::ready_from(std::int64_t offset) {
+  while (works_.size() < buckets_.size() && buckets_[works_.size()].begin >= offset) {
+    const std::string name = "gradients " + std::to_string(works_.size());
+    works_.push_back(communicator_.start_sum(message(works_.size()), name));
+  }
+}
+
+void GradientBuckets::finish() {
+  MSN_CHECK(works_.size() == buckets_.size());
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point began = Clock::now();
+  for (const auto& work : works_) {
+    work->wait();
+    seconds_ += work->seconds();
+  }
+  exposed_seconds_ = std::chrono::duration<double>(Clock::now() - began).count();
+}
+
+double GradientBuckets::flag_sum(std::size_t flag) const {
+  MSN_CHECK(flag < flag_count);
+  return parameters_.gradient_flags()[static_cast<std::int64_t>(flag)].item<double>();
+}
+
+}  // namespace msn
