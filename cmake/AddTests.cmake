@@ -2,7 +2,7 @@
 # add_unit_test(NAME SOURCES ... LIBRARIES ... [LABELS ...] [TIMEOUT S])
 #   One GoogleTest binary, one CTest per binary. The default label is `unit`.
 # add_mpi_test(NAME RANKS 1 2 ... SOURCES ... LIBRARIES ... [LABELS ...] [TIMEOUT S])
-#   One GoogleTest binary with tests/support/mpi_main.cpp, one CTest per rank count. The count is passed as --ranks=N and
+#   One GoogleTest binary with main() from tests/support/mpi_main.cpp, one CTest per rank count. The count is passed as --ranks=N and
 #   the binary fails if the world has another size. The default label is `mpi`. A watchdog inside ends a hanging test
 #   before CTest's own TIMEOUT does.
 function(add_unit_test name)
@@ -44,9 +44,9 @@ function(add_mpi_test name)
   if(NOT T_TIMEOUT)
     set(T_TIMEOUT 120)
   endif()
-  add_executable(${name} ${T_SOURCES} ${CMAKE_SOURCE_DIR}/tests/support/mpi_main.cpp)
+  add_executable(${name} ${T_SOURCES})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
-  target_link_libraries(${name} PRIVATE msn_test_support msn_comm ${T_LIBRARIES} GTest::gtest)
+  target_link_libraries(${name} PRIVATE msn_mpi_main ${T_LIBRARIES})
   foreach(ranks IN LISTS T_RANKS)
     mpi_command(command ${ranks} $<TARGET_FILE:${name}> --ranks=${ranks})
     add_test(NAME ${name}_${ranks} COMMAND ${command})
