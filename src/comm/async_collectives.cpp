@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/error.hpp"
+#include "base/inject.hpp"
 
 namespace msn {
 
@@ -14,18 +15,19 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Between two looks of the thread while nobody waits. The kernel adds about 50 us to it.
-constexpr std::chrono::microseconds kThreadSleep{100};
-// Who has looked so often, about a millisecond, waits for a rank that is behind: it leaves the core to the
-// loader's threads and looks more rarely.
+// Between two looks of the thread while nobody waits: from the least up to the greatest. The kernel adds about 50 us.
+constexpr std::chrono::microseconds kLeastSleep{50};
+constexpr std::chrono::microseconds kGreatestSleep{800};
+// Who has looked so often, about a millisecond, waits for a rank that is behind: it leaves the core to the loader's
+// threads and looks more rarely.
 constexpr int kEagerLooks = 2000;
 constexpr std::chrono::microseconds kCallerSleep{20};
 
 struct GivenUp {};
 
 /// Between two looks of a caller that waits, or of the thread while it does.
-void pause_caller(int& looks) {
-  if (++looks < kEagerLooks) {
+void pause_caller(int looks) {
+  if (looks < kEagerLooks) {
     std::this_thread::yield();
   } else {
     std::this_thread::sleep_for(kCallerSleep);
@@ -86,10 +88,11 @@ AsyncCollectives::AsyncCollectives(const World& world, CollectiveOptions options
 AsyncCollectives::~AsyncCollectives() {
   end_thread();
   const std::lock_guard guard(mutex_);
-  if (exchange_ == nullptr || (running_ == nullptr && failure_ == nullptr)) return;
-  // MPI or a rank that shares the memory may still write there, until this process ends.
+  const Handle open = running_ != nullptr ? running_ : failed_;
+  if (open == nullptr) return;
+  // MPI may still write to this memory, until the process ends.
   static_cast<void>(exchange_.release());
-  static_cast<void>(new Handle(running_));
+  static_cast<void>(new Handle(open));
 }
 
 void AsyncCollectives::end_thread() {
@@ -116,6 +119,10 @@ AsyncCollectives::Handle AsyncCollectives::enqueue(CollectiveKind kind, Values m
     return operation;
   }
   MSN_CHECK(exchange_ != nullptr);
+  if (inject("collective-" + what, world_.rank())) {  // This rank leaves it out.
+    operation->done = true;
+    return operation;
+  }
   operation->call = Call(next_++, kind, count_of(mine), scalar_of(mine), what);
   operation->keep = std::move(keep);
   operation->record = world_.recorder().issued(Channel::tensors, kind, what, bytes_of(mine).size());
@@ -157,8 +164,7 @@ void AsyncCollectives::wait(const Handle& operation) {
 
 /// Runs what has not begun, and waits for the thread to end what it has.
 void AsyncCollectives::run_until(std::unique_lock<std::mutex>& lock, const std::function<bool()>& done) {
-  int looks = 0;
-  const Pause pause = [&looks] { pause_caller(looks); };
+  const Pause pause = pause_caller;
   while (!done()) {
     if (running_ == nullptr) {
       run_front(lock, pause);
@@ -195,7 +201,11 @@ void AsyncCollectives::run_front(std::unique_lock<std::mutex>& lock, const Pause
   operation->seconds = std::chrono::duration<double>(Clock::now() - began).count();
   operation->failure = failure_ = failure;
   operation->done = true;
-  if (failure == nullptr) operation->keep.reset();
+  if (failure == nullptr) {
+    operation->keep.reset();
+  } else if (failed_ == nullptr) {
+    failed_ = operation;
+  }
   running_.reset();
   finished_.notify_all();
 }
@@ -209,8 +219,7 @@ void AsyncCollectives::execute(Operation& operation, const Pause& pause) {
 }
 
 void AsyncCollectives::work() {
-  int looks = 0;
-  const Pause pause = [&] { pause_thread(looks); };
+  const Pause pause = [this](int looks) { pause_thread(looks); };
   std::unique_lock lock(mutex_);
   try {
     for (;;) {
@@ -223,7 +232,7 @@ void AsyncCollectives::work() {
   }
 }
 
-void AsyncCollectives::pause_thread(int& looks) {
+void AsyncCollectives::pause_thread(int looks) {
   std::unique_lock lock(mutex_);
   if (stop_) throw GivenUp();
   if (hurry_) {
@@ -231,9 +240,9 @@ void AsyncCollectives::pause_thread(int& looks) {
     pause_caller(looks);
     return;
   }
-  looks = 0;
+  const auto sleep = std::min(kGreatestSleep, kLeastSleep * (1 << std::min(looks, 10)));
   // A system-clock wait: not every thread sanitizer knows pthread_cond_clockwait.
-  work_.wait_until(lock, std::chrono::system_clock::now() + kThreadSleep, [&] { return stop_ || hurry_; });
+  work_.wait_until(lock, std::chrono::system_clock::now() + sleep, [&] { return stop_ || hurry_; });
 }
 
 void AsyncCollectives::shutdown() {

@@ -84,7 +84,7 @@ class AsyncCollectives {
   void run_front(std::unique_lock<std::mutex>& lock, const Pause& pause);
   void run_until(std::unique_lock<std::mutex>& lock, const std::function<bool()>& done);
   void execute(Operation& operation, const Pause& pause);
-  void pause_thread(int& looks);
+  void pause_thread(int looks);
   void work();
   void end_thread();
 
@@ -100,6 +100,7 @@ class AsyncCollectives {
   std::deque<Handle> queue_;          ///< Not begun.
   Handle running_;
   std::exception_ptr failure_;  ///< Of the first that failed.
+  Handle failed_;               ///< It.
   bool stop_ = false;
   bool hurry_ = false;  ///< The caller waits.
   std::thread thread_;  // Last: it uses all the others.

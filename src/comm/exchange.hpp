@@ -12,8 +12,9 @@
 
 namespace msn {
 
-/// What a waiting rank does between two looks at the others; throws to give up.
-using Pause = std::function<void()>;
+/// What a waiting rank does between two looks at the others; throws to give up. `looks` counts those of this wait from
+/// 0.
+using Pause = std::function<void(int looks)>;
 
 /// How messages are cut. The same on every rank; no value changes a bit of a result.
 struct ExchangeSizes {

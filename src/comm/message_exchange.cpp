@@ -65,11 +65,11 @@ class MessageExchange : public Exchange {
   }
 
   static void finish(MPI_Request& request, const Pause& pause) {
-    for (;;) {
+    for (int looks = 0;; ++looks) {
       int done = 0;
       MSN_CHECK_MPI(MPI_Test(&request, &done, MPI_STATUS_IGNORE));
       if (done != 0) return;
-      pause();
+      pause(looks);
     }
   }
 

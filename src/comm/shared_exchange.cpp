@@ -128,8 +128,8 @@ class SharedExchange : public Exchange {
   void signal_and_wait(const Pause& pause) {
     boards_[rank_]->phase.store(++phase_, std::memory_order_release);
     for (const Board* board : boards_) {
-      while (board->phase.load(std::memory_order_acquire) < phase_)
-        pause();
+      for (int looks = 0; board->phase.load(std::memory_order_acquire) < phase_; ++looks)
+        pause(looks);
     }
   }
 

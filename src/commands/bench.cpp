@@ -11,6 +11,7 @@
 
 #include "base/error.hpp"
 #include "comm/world.hpp"
+#include "commands/bench_allreduce.hpp"
 #include "data/input_benchmark.hpp"
 #include "data/workers.hpp"
 
@@ -116,7 +117,11 @@ Command make_bench_command(CLI::App& parent) {
   input->footer(
       "Example:\n"
       "  msn bench input --data data/imagenet-val --threads 1");
-  return {app, [arguments](World& world) { run_input(world, *arguments); }};
+  const Command allreduce = make_bench_allreduce_command(*app);
+  return {app, [arguments, allreduce](World& world) {
+            if (allreduce.app->parsed()) return allreduce.run(world);
+            run_input(world, *arguments);
+          }};
 }
 
 }  // namespace msn

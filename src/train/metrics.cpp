@@ -22,7 +22,9 @@ StepMetrics gather_metrics(const StepReport& report, const RankFacts& facts, con
                                     parts.min_target,
                                     facts.data_wait_seconds,
                                     facts.stop ? 1.0 : 0.0,
-                                    static_cast<double>(facts.bad_samples)};
+                                    static_cast<double>(facts.bad_samples),
+                                    report.reduce_seconds,
+                                    report.reduce_wait_seconds};
   const auto count = static_cast<std::int64_t>(scalars.size());
   const std::int64_t prototypes = report.objective.targets.size(1);
   const at::Tensor message = at::zeros({count + prototypes}, at::kDouble);
@@ -42,6 +44,8 @@ StepMetrics gather_metrics(const StepReport& report, const RankFacts& facts, con
   metrics.loss.min_target = means[5];
   metrics.data_wait_seconds = most.const_data_ptr<double>()[6];
   metrics.bad_samples = static_cast<std::uint64_t>(all.select(1, 8).sum().item<double>());
+  metrics.reduce_seconds = most.const_data_ptr<double>()[9];
+  metrics.reduce_wait_seconds = most.const_data_ptr<double>()[10];
   metrics.stop = most.const_data_ptr<double>()[7] != 0;
   metrics.loss.prototypes_used = most.narrow(0, count, prototypes).sum().item<double>();
   metrics.grad_norm = report.grad_norm;
@@ -82,6 +86,8 @@ void MetricsFile::write(const StepMetrics& metrics) {
                                        {"min_target", metrics.loss.min_target},
                                        {"images_per_second", metrics.images_per_second},
                                        {"data_wait_seconds", metrics.data_wait_seconds},
+                                       {"reduce_seconds", metrics.reduce_seconds},
+                                       {"reduce_wait_seconds", metrics.reduce_wait_seconds},
                                        {"bad_samples", metrics.bad_samples},
                                        {"skipped", metrics.skipped}};
   out_ << line.dump() << '\n' << std::flush;

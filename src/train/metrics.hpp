@@ -18,11 +18,14 @@ struct StepMetrics {
   LossParts loss;  ///< Means over ranks; prototypes_used counts distinct targets of the whole global batch.
   ScheduleValues schedule;
   double grad_norm = 0;
-  double images_per_second = 0;   ///< Source images of the global batch over the step's time, waiting included.
-  double data_wait_seconds = 0;   ///< The longest of all ranks.
-  std::uint64_t bad_samples = 0;  ///< Images of the global batch that were replaced.
-  bool stop = false;              ///< Any rank wants to stop.
-  bool skipped = false;           ///< Nothing was updated, because these numbers are not finite on some rank.
+  double images_per_second = 0;  ///< Source images of the global batch over the step's time, waiting included.
+  double data_wait_seconds = 0;  ///< The longest of all ranks.
+  // Of the sums of the gradients over ranks, the longest of all ranks:
+  double reduce_seconds = 0;
+  double reduce_wait_seconds = 0;  ///< The part that no computation hid.
+  std::uint64_t bad_samples = 0;   ///< Images of the global batch that were replaced.
+  bool stop = false;               ///< Any rank wants to stop.
+  bool skipped = false;            ///< Nothing was updated, because these numbers are not finite on some rank.
 };
 
 /// What one rank adds to a step's numbers beside its report.

@@ -166,7 +166,8 @@ TEST(Parse, RefusesWhatIsOutOfRange) {
                                            "train.seed=-1",
                                            "checkpoint.keep=1",
                                            "checkpoint.writers=0",
-                                           "runtime.threads=-1"};
+                                           "runtime.threads=-1",
+                                           "runtime.bucket_mib=0"};
   for (const std::string& override : overrides) {
     const std::string message = failure("", {override});
     expect_in("--set " + override, message);

@@ -19,6 +19,7 @@
 #include "support/view_tensors.hpp"
 #include "train/batch_tensors.hpp"
 #include "train/finite.hpp"
+#include "train/metrics.hpp"
 
 namespace msn {
 namespace {
@@ -134,6 +135,86 @@ TEST(Step, IsTheSameOnAnyNumberOfRanksInFloat64) {
 
 TEST(Step, IsTheSameOnAnyNumberOfRanksInFloat32) {
   compare_worlds(at::kFloat, 5e-5, 1e-5, 1e-5, 1e-4);
+}
+
+/// Everything that two steps changed.
+std::vector<at::Tensor> after_two_steps(Config config, double bucket_mib, ExchangePath path, at::ScalarType type) {
+  config.runtime.bucket_mib = bucket_mib;
+  MpiCommunicator communicator(test::world(), {path, Background::automatic, {}});
+  TrainState state(vit_shape(config.model), config.model.prototypes, type);
+  state.initialise(3);
+  Stepper stepper(state, config, communicator);
+  const Schedules schedules(config.optim, config.loss, config.train, kStepsPerEpoch);
+  const std::int64_t share = kBatch / communicator.size();
+  for (int step = 0; step < 2; ++step)
+    stepper.run(make_input(config, step, communicator.rank() * share, share, type), schedules.at(step));
+  communicator.shutdown();
+  return {state.online.values(), state.online.gradients(), state.target.values(), state.exp_avg, state.exp_avg_sq};
+}
+
+TEST(Step, HasTheSameBitsForAnyBucketsAndPath) {
+  Config frozen = tiny();
+  frozen.model.freeze_prototypes = true;
+  frozen.views.focal = 0;
+  for (const auto& [config, type] : {std::pair{tiny(), at::kFloat}, {tiny(), at::kDouble}, {frozen, at::kFloat}}) {
+    const auto expected = after_two_steps(config, 1024, ExchangePath::messages, type);
+    for (const auto& [mib, path] : {std::pair{1.0 / 1024, ExchangePath::messages},
+                                    {1.0 / 1024, ExchangePath::shared_memory},
+                                    {0.02, ExchangePath::shared_memory},
+                                    {25.0, ExchangePath::shared_memory}}) {
+      const auto tensors = after_two_steps(config, mib, path, type);
+      for (std::size_t i = 0; i < tensors.size(); ++i)
+        EXPECT_TRUE(tensors[i].equal(expected[i])) << mib << " MiB, tensor " << i;
+    }
+  }
+}
+
+// The list in docs/design.md.
+TEST(Step, SendsTheseMessagesAndNoOthers) {
+  Config config = tiny();
+  config.runtime.bucket_mib = 0.04;
+  MpiCommunicator communicator(test::world());
+  TrainState state(vit_shape(config.model), config.model.prototypes, at::kFloat);
+  state.initialise(3);
+  Stepper stepper(state, config, communicator);
+  const Schedules schedules(config.optim, config.loss, config.train, kStepsPerEpoch);
+  const std::int64_t share = kBatch / communicator.size();
+  const StepInput input = make_input(config, 0, communicator.rank() * share, share, at::kFloat);
+  test::world().recorder().set_step(77);
+  const StepReport report = stepper.run(input, schedules.at(0));
+  gather_metrics(report, {}, communicator);
+  std::vector<std::string> sent;
+  for (const CollectiveRecord& record : test::world().recorder().records()) {
+    if (record.step == 77) sent.push_back(record.what + " " + std::to_string(record.bytes));
+  }
+  test::world().recorder().set_step(0);
+  communicator.shutdown();
+  if (communicator.size() == 1) {
+    EXPECT_TRUE(sent.empty());
+    return;
+  }
+  const std::int64_t hidden = config.model.head_hidden, prototypes = config.model.prototypes;
+  const auto doubles = [](std::int64_t count) { return " " + std::to_string(8 * count); };
+  std::vector<std::string> expected;
+  for (int layer = 0; layer < 2; ++layer)
+    expected.push_back("batch norm forward" + doubles(3 * (1 + 2 * hidden)));
+  expected.push_back("mean prediction" + doubles(prototypes + 1));
+  for (int iteration = 0; iteration < config.loss.sinkhorn; ++iteration)
+    expected.push_back("Sinkhorn" + doubles(prototypes));
+  for (int layer = 0; layer < 2; ++layer)
+    expected.push_back("batch norm backward" + doubles(2 * 2 * hidden));
+  const auto& buckets = stepper.buckets().buckets();
+  EXPECT_GT(buckets.size(), 2u);
+  for (std::size_t i = 0; i < buckets.size(); ++i) {
+    const std::int64_t bytes = 4 * (buckets[i].end - buckets[i].begin) + (i == 0 ? 64 : 0);
+    expected.push_back("gradients " + std::to_string(i) + " " + std::to_string(bytes));
+  }
+  ASSERT_EQ(sent.size(), expected.size() + 1);
+  EXPECT_TRUE(sent.back().starts_with("metrics "));
+  sent.pop_back();
+  EXPECT_EQ(sent, expected);
+  EXPECT_GT(report.reduce_seconds, 0);
+  EXPECT_GE(report.reduce_wait_seconds, 0);
 }
 
 TEST(Step, RunsWithoutFocalViewsAndWithAnyMask) {
