@@ -147,7 +147,8 @@ std::vector<at::Tensor> after_two_steps(Config config, double bucket_mib, Exchan
   const Schedules schedules(config.optim, config.loss, config.train, kStepsPerEpoch);
   const std::int64_t share = kBatch / communicator.size();
   for (int step = 0; step < 2; ++step)
-    stepper.run(make_input(config, step, communicator.rank() * share, share, type), schedules.at(step));
+    EXPECT_TRUE(
+        stepper.run(make_input(config, step, communicator.rank() * share, share, type), schedules.at(step)).finite);
   communicator.shutdown();
   return {state.online.values(), state.online.gradients(), state.target.values(), state.exp_avg, state.exp_avg_sq};
 }
