@@ -7,6 +7,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <string>
+#include <vector>
 
 #include "base/error.hpp"
 
@@ -14,15 +15,12 @@ namespace msn {
 namespace {
 
 struct Fault {
-  std::string point;  ///< Empty: none is asked for.
+  std::string point;
   int rank = 0;
   std::string action;
 };
 
-Fault fault_from_environment() {
-  const char* text = std::getenv("MSN_TEST_INJECT");
-  if (text == nullptr) return {};
-  const std::string spec(text);
+Fault parse_fault(const std::string& spec) {
   const auto first = spec.find(':');
   const auto second = first == std::string::npos ? first : spec.find(':', first + 1);
   Fault fault;
@@ -34,16 +32,27 @@ Fault fault_from_environment() {
     fault.action = spec.substr(second + 1);
   }
   if (fault.point.empty()) {
-    throw usage_error("not a fault to inject: " + spec, "MSN_TEST_INJECT", "write POINT:RANK:ACTION, or unset it");
+    throw usage_error("not a fault to inject: " + spec, "MSN_TEST_INJECT",
+                      "write POINT:RANK:ACTION, several with commas between them, or unset it");
   }
   return fault;
 }
 
-}  // namespace
+std::vector<Fault> faults_from_environment() {
+  const char* text = std::getenv("MSN_TEST_INJECT");
+  std::vector<Fault> faults;
+  if (text == nullptr) return faults;
+  std::string_view rest(text);
+  for (;;) {
+    const auto comma = rest.find(',');
+    faults.push_back(parse_fault(std::string(rest.substr(0, comma))));
+    if (comma == std::string_view::npos) return faults;
+    rest.remove_prefix(comma + 1);
+  }
+}
 
-bool inject(std::string_view point, int rank) {
-  static const Fault fault = fault_from_environment();
-  if (fault.point.empty() || point != fault.point || rank != fault.rank) return false;
+/// Does what `fault` asks for; true for `damage`.
+bool act(const Fault& fault) {
   if (fault.action == "damage") return true;
   if (fault.action == "throw") throw data_error("a fault was injected", fault.point, "unset MSN_TEST_INJECT");
   if (fault.action == "defect") throw std::runtime_error("a defect was injected at " + fault.point);
@@ -55,6 +64,16 @@ bool inject(std::string_view point, int rank) {
   }
   throw usage_error("no such fault: " + fault.action, "MSN_TEST_INJECT",
                     "use throw, defect, exit, kill, hang or damage");
+}
+
+}  // namespace
+
+bool inject(std::string_view point, int rank) {
+  static const std::vector<Fault> faults = faults_from_environment();
+  bool damage = false;
+  for (const Fault& fault : faults)
+    damage = (point == fault.point && rank == fault.rank && act(fault)) || damage;
+  return damage;
 }
 
 }  // namespace msn

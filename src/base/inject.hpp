@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Faults on purpose, for tests only: MSN_TEST_INJECT="POINT:RANK:ACTION" makes one rank fail at one labelled point.
+// Faults on purpose, for tests only: MSN_TEST_INJECT="POINT:RANK:ACTION" makes one rank fail at one labelled point;
+// several faults stand with commas between them.
 #pragma once
 
 #include <string_view>

@@ -35,10 +35,12 @@ void write_checkpoint(const World& world, const std::filesystem::path& run, cons
 /// warning.
 void apply_retention(const std::filesystem::path& run, int keep);
 
-/// The newest whole checkpoint of a run, every file's hash checked; nullopt if the run has none. Damaged ones are
-/// warned of and passed over. Throws data_error if there are some but none is whole, or if a newer version of msn wrote
-/// the newest. Looks at the disk only: let rank 0 decide for all (World::on_root).
-std::optional<std::filesystem::path> find_newest_checkpoint(const std::filesystem::path& run);
+/// The newest whole checkpoint of a run, of those of at most `last_step` steps, every file's hash checked; nullopt if
+/// the run has none such. Damaged ones are warned of and passed over. Throws data_error if there are some but none is
+/// whole, or if a newer version of msn wrote the newest. Looks at the disk only: let rank 0 decide for all
+/// (World::on_root).
+std::optional<std::filesystem::path> find_newest_checkpoint(const std::filesystem::path& run,
+                                                            std::uint64_t last_step = UINT64_MAX);
 
 /// The checkpoint of one step, every file's hash checked. Throws data_error if it is absent or damaged.
 std::filesystem::path find_checkpoint(const std::filesystem::path& run, std::uint64_t step);

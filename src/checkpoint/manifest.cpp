@@ -44,6 +44,9 @@ CheckpointFacts facts_of(const Json& json) {
   json.at("config_digest").get_to(facts.config_digest);
   json.at("config").get_to(facts.config_toml);
   json.at("data_fingerprint").get_to(facts.data_fingerprint);
+  // Absent from the manifests of versions that left no step out.
+  facts.skipped = json.value("skipped", std::uint64_t{0});
+  facts.skipped_in_a_row = json.value("skipped_in_a_row", std::uint64_t{0});
   return facts;
 }
 
@@ -61,6 +64,9 @@ ElementType type_of(const std::string& name, const std::string& where) {
 Manifest manifest_of(const Json& json, const std::string& where) {
   Manifest manifest;
   manifest.facts = facts_of(json);
+  if (manifest.facts.skipped > manifest.facts.step || manifest.facts.skipped_in_a_row > manifest.facts.skipped) {
+    throw data_error("more steps were skipped than there were", where, kDamaged);
+  }
   std::map<std::string, std::uint64_t> room;  // Bytes of each file that no tensor has taken yet.
   for (const auto& item : json.at("files")) {
     ManifestFile file;
@@ -143,6 +149,8 @@ std::string manifest_text(const Manifest& manifest) {
       {"config_digest", facts.config_digest},
       {"config", facts.config_toml},
       {"data_fingerprint", facts.data_fingerprint},
+      {"skipped", facts.skipped},
+      {"skipped_in_a_row", facts.skipped_in_a_row},
       {"files", Json::array()},
       {"tensors", Json::array()},
       {"written",

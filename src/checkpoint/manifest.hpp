@@ -28,15 +28,17 @@ bool is_plain_name(std::string_view name);
 
 /// What a checkpoint says about the run.
 struct CheckpointFacts {
-  std::uint64_t step = 0;   ///< Completed optimiser steps.
+  std::uint64_t step = 0;   ///< Completed steps.
   std::uint64_t epoch = 0;  ///< Epoch of the next step.
   std::uint64_t samples_seen = 0;
   std::uint64_t seed = 0;
   std::uint64_t global_batch = 0;
   int world_size = 1;  ///< Of the run that wrote it.
   std::string config_digest;
-  std::string config_toml;       ///< The resolved configuration.
-  std::string data_fingerprint;  ///< Of the packed data set.
+  std::string config_toml;             ///< The resolved configuration.
+  std::string data_fingerprint;        ///< Of the packed data set.
+  std::uint64_t skipped = 0;           ///< Of `step`, those that were left out because their numbers were not finite.
+  std::uint64_t skipped_in_a_row = 0;  ///< Of these, the last ones.
 
   bool operator==(const CheckpointFacts&) const = default;
 };

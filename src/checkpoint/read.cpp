@@ -102,8 +102,9 @@ void verify_checkpoint(const fs::path& checkpoint) {
     check_hash(checkpoint, file);
 }
 
-std::optional<fs::path> find_newest_checkpoint(const fs::path& run) {
-  const auto candidates = list_checkpoints(run);
+std::optional<fs::path> find_newest_checkpoint(const fs::path& run, std::uint64_t last_step) {
+  auto candidates = list_checkpoints(run);
+  std::erase_if(candidates, [&](const Candidate& candidate) { return candidate.step > last_step; });
   for (const auto& candidate : candidates) {
     try {
       verify_checkpoint(candidate.folder);

@@ -12,6 +12,7 @@
 #include "base/log.hpp"
 #include "comm/world.hpp"
 #include "commands/dry_run.hpp"
+#include "commands/replay.hpp"
 #include "config/config.hpp"
 #include "train/trainer.hpp"
 
@@ -27,6 +28,7 @@ struct Arguments {
   TrainOptions options;
   bool dry_run = false;
   DryRunOptions dry;
+  std::filesystem::path replay;
   bool json = false;
 };
 
@@ -72,6 +74,10 @@ void run(const World& world, const Arguments& arguments) {
     dry_run(world, config, arguments.dry, arguments.json);
     return;
   }
+  if (!arguments.replay.empty()) {
+    replay_step(world, config, {arguments.options.run, arguments.replay}, arguments.json);
+    return;
+  }
   const TrainResult result = train(world, config, arguments.options);
   if (world.rank() == 0) {
     std::printf("%s after step %llu of %llu, %llu images seen, %.1f images/s; checkpoint %s\n",
@@ -83,6 +89,10 @@ void run(const World& world, const Arguments& arguments) {
       std::printf("%llu bad samples were replaced; the log names each once\n",
                   static_cast<unsigned long long>(result.bad_samples));
     }
+    if (result.skipped > 0) {
+      std::printf("%llu steps were left out because they were not finite; the log names each\n",
+                  static_cast<unsigned long long>(result.skipped));
+    }
     if (arguments.json) {
       const nlohmann::ordered_json line = {{"command", "train"},
                                            {"step", result.step},
@@ -91,6 +101,7 @@ void run(const World& world, const Arguments& arguments) {
                                            {"images_per_second", result.images_per_second},
                                            {"loss", result.last_loss},
                                            {"bad_samples", result.bad_samples},
+                                           {"skipped", result.skipped},
                                            {"stopped", result.stopped},
                                            {"checkpoint", result.checkpoint.string()}};
       std::printf("%s\n", line.dump().c_str());
@@ -136,11 +147,21 @@ Command make_train_command(CLI::App& parent) {
          "With --dry-run: for a data set of this size instead of the one named (ImageNet-1k's if there is none)")
       ->check(CLI::PositiveNumber)
       ->needs(dry);
+  app->add_option(
+         "--replay", arguments->replay,
+         "Run the step of RUN/bundles/step-N.json again, from the checkpoint of the run before it, and compare; "
+         "writes nothing")
+      ->excludes(dry)
+      ->excludes("--resume")
+      ->excludes("--max-steps")
+      ->excludes("--max-seconds");
   app->add_flag("--json", arguments->json, "Print one machine-readable line last");
   app->footer(
       "Example:\n"
       "  mpirun -n 2 msn train configs/cifar10.toml --data data/cifar10-train --run runs/cifar10\n"
       "  msn train configs/vit_l7.toml --dry-run --ranks 128\n"
+      "  mpirun -n 2 msn train runs/cifar10/config.toml --run runs/cifar10 --replay "
+      "runs/cifar10/bundles/step-00000123.json\n"
       "Run the same command again to go on after an interruption.");
   app->parse_complete_callback([arguments, forced] {
     if (arguments->options.run.empty() && !arguments->dry_run) {

@@ -26,6 +26,9 @@ enum class DataInput { images, synthetic };
 /// Where encoded images are kept after they were read: nowhere, or in the memory of each rank.
 enum class DataCache { none, ram };
 
+/// What becomes of a step whose loss or gradient is not finite: it ends the run, or it is left out.
+enum class NonFinite { abort, skip };
+
 /// Order of an epoch's samples: all shuffled together, or blocks of neighbours shuffled, and within windows of several
 /// blocks all samples.
 enum class DataOrder { shuffled, blockwise };
@@ -124,6 +127,9 @@ struct TrainConfig {
   Precision precision = Precision::fp32;
   int check_replicas_every =
       100;  ///< Steps between comparisons of the replicated state over ranks; 0: only at checkpoints.
+  NonFinite non_finite = NonFinite::abort;
+  int max_skipped_in_a_row = 2;  ///< With NonFinite::skip; one more ends the run.
+  int max_skipped = 20;          ///< Likewise, over all lives of the run.
 
   bool operator==(const TrainConfig&) const = default;
 };
@@ -174,8 +180,8 @@ Config load_config(const std::filesystem::path& file, const std::vector<std::str
 std::string to_toml(const Config& config);
 
 /// Hash of what decides the numbers of a run: every key but data.path, data.set.path, data.staging,
-/// data.cache, data.workers, data.max_bad, model.arch (a name
-/// for width, depth and heads, which count), checkpoint.* and runtime.*. Only values other than the defaults enter it:
+/// data.cache, data.workers, data.max_bad, model.arch (a name for width, depth and heads, which count),
+/// train.non_finite, train.max_skipped*, checkpoint.* and runtime.*. Only values other than the defaults enter it:
 /// a default, once released, must not change.
 std::string config_digest(const Config& config);
 

@@ -23,6 +23,7 @@ constexpr std::array kDataCache{"none"sv, "ram"sv};
 constexpr std::array kDataOrder{"shuffled"sv, "blockwise"sv};
 constexpr std::array kMaskPer{"batch"sv, "image"sv};
 constexpr std::array kPrecision{"fp32"sv, "fp64"sv};
+constexpr std::array kNonFinite{"abort"sv, "skip"sv};
 constexpr std::array kInterpolation{"bilinear"sv, "bicubic"sv};
 constexpr std::array kResizeOrder{"horizontal"sv, "pillow13"sv};
 
@@ -134,6 +135,9 @@ const Key kKeys[] = {
     {"train", "seed", SeedField{[](Config& c) -> std::uint64_t& { return c.train.seed; }}},
     {"train", "precision", choice<&C::train, &TrainConfig::precision>(kPrecision)},
     {"train", "check_replicas_every", whole<&C::train, &TrainConfig::check_replicas_every>(0, kMany)},
+    {"train", "non_finite", choice<&C::train, &TrainConfig::non_finite>(kNonFinite), Effect::none},
+    {"train", "max_skipped_in_a_row", whole<&C::train, &TrainConfig::max_skipped_in_a_row>(0, kMany), Effect::none},
+    {"train", "max_skipped", whole<&C::train, &TrainConfig::max_skipped>(0, kMany), Effect::none},
 
     {"checkpoint", "every_steps", whole<&C::checkpoint, &CheckpointConfig::every_steps>(0, kMany), Effect::none},
     {"checkpoint", "keep", whole<&C::checkpoint, &CheckpointConfig::keep>(2, kMany), Effect::none},

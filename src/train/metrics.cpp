@@ -88,7 +88,8 @@ void MetricsFile::write(const StepMetrics& metrics) {
                                        {"data_wait_seconds", metrics.data_wait_seconds},
                                        {"reduce_seconds", metrics.reduce_seconds},
                                        {"reduce_wait_seconds", metrics.reduce_wait_seconds},
-                                       {"bad_samples", metrics.bad_samples}};
+                                       {"bad_samples", metrics.bad_samples},
+                                       {"skipped", metrics.skipped}};
   out_ << line.dump() << '\n' << std::flush;
   if (!out_ && !warned_) {
     warned_ = true;

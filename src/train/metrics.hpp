@@ -25,6 +25,7 @@ struct StepMetrics {
   double reduce_wait_seconds = 0;  ///< The part that no computation hid.
   std::uint64_t bad_samples = 0;   ///< Images of the global batch that were replaced.
   bool stop = false;               ///< Any rank wants to stop.
+  bool skipped = false;            ///< Nothing was updated, because these numbers are not finite on some rank.
 };
 
 /// What one rank adds to a step's numbers beside its report.
@@ -37,8 +38,8 @@ struct RankFacts {
 /// Gathers a step's numbers over ranks: one message, in which the stop flag rides along.
 StepMetrics gather_metrics(const StepReport& report, const RankFacts& facts, const Communicator& communicator);
 
-/// RUN/metrics.jsonl: one JSON object a step, appended. Only rank 0 makes one. A write that fails warns once; training
-/// goes on.
+/// RUN/metrics.jsonl: one JSON object a step, appended; a number that is not finite is null. Only rank 0 makes one. A
+/// write that fails warns once; training goes on.
 class MetricsFile {
  public:
   /// Lines of steps after `completed_steps`, which an earlier life wrote beyond its last checkpoint, are cut off.

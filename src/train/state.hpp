@@ -30,7 +30,9 @@ struct TrainState {
   at::Tensor exp_avg_sq;
   HeadBuffers online_buffers;
   HeadBuffers target_buffers;
-  std::uint64_t step = 0;  ///< Completed optimiser steps.
+  std::uint64_t step = 0;              ///< Completed steps.
+  std::uint64_t skipped = 0;           ///< Of these, without an update, because their numbers were not finite.
+  std::uint64_t skipped_in_a_row = 0;  ///< Of the skipped, the last ones.
 
   /// The encoder's part of the online buffer: [0, encoder_end()).
   std::int64_t encoder_end() const { return online.segment("prototypes").offset; }

@@ -6,16 +6,19 @@
 
 #include <algorithm>
 #include <cmath>
-#include <string>
 
-#include "base/error.hpp"
 #include "kernels/adamw.hpp"
 #include "kernels/reduce.hpp"
 #include "objective/prior.hpp"
+#include "train/finite.hpp"
+#include "train/injected.hpp"
 
 namespace msn {
 
 namespace {
+
+/// The flag of a rank whose objective is not finite.
+constexpr std::size_t kNotFinite = 0;
 
 BucketSizes bucket_sizes(const RuntimeConfig& runtime) {
   BucketSizes sizes;
@@ -41,13 +44,23 @@ Stepper::Stepper(TrainState& state, const Config& config, const Communicator& co
 StepReport Stepper::run(const StepInput& input, const ScheduleValues& schedule) {
   const at::NoGradGuard no_autograd;
   StepReport report;
+  const BufferSnapshot before(state_);
   state_.online.gradients().zero_();
+  inject_into_gradient(state_, communicator_.rank());
   buckets_.begin();
   forward_backward(input, schedule.sharpen, report);
   finish_reduction(report);
-  report.grad_norm = encoder_gradient_norm();
+  const std::int64_t encoder_end = state_.encoder_end();
+  report.grad_norm = std::sqrt(squares_of_gradients(0, encoder_end));
+  report.finite = buckets_.flag_sum(kNotFinite) == 0 && std::isfinite(report.grad_norm) &&
+                  std::isfinite(squares_of_gradients(encoder_end, state_.online.gradients().numel()));
+  if (!report.finite) {
+    before.restore();
+    return report;
+  }
   update(report.grad_norm, schedule);
   ++state_.step;
+  state_.skipped_in_a_row = 0;
   return report;
 }
 
@@ -77,6 +90,8 @@ void Stepper::forward_backward(const StepInput& input, double sharpen, StepRepor
 
   report.objective =
       msn_loss(report.z, report.h, state_.online.value("prototypes"), sharpen, loss_, log_prior_, communicator_);
+  inject_into_loss(report.objective, state_.step, communicator_.rank());
+  buckets_.set_flag(kNotFinite, is_finite(report.objective.parts) ? 0 : 1);
 
   std::vector<at::Tensor> dz;
   row = 0;
@@ -99,21 +114,11 @@ void Stepper::finish_reduction(StepReport& report) {
   report.reduce_wait_seconds = buckets_.exposed_seconds();
 }
 
-double Stepper::encoder_gradient_norm() const {
-  const at::Tensor encoder = state_.online.gradients().narrow(0, 0, state_.encoder_end());
-  const at::Tensor prototypes = state_.online.gradient("prototypes");
-  const auto squares = [](const at::Tensor& tensor) {
-    return tensor.scalar_type() == at::kFloat ? kernels::sum_of_squares<float>(span_of<float>(tensor))
-                                              : kernels::sum_of_squares<double>(span_of<double>(tensor));
-  };
-  const double norm = std::sqrt(squares(encoder));
-  if (!std::isfinite(norm) || !std::isfinite(squares(prototypes))) {
-    // The reduced gradients are the same on every rank, so every rank throws.
-    throw AgreedError(numerics_error(
-        "the gradients are not finite", "step " + std::to_string(state_.step),
-        "the newest checkpoint is from before; look at metrics.jsonl, lower optim.lr or optim.clip, and start again"));
-  }
-  return norm;
+/// Of the reduced gradients, and so the same on every rank.
+double Stepper::squares_of_gradients(std::int64_t begin, std::int64_t end) const {
+  const at::Tensor range = state_.online.gradients().narrow(0, begin, end - begin);
+  return range.scalar_type() == at::kFloat ? kernels::sum_of_squares<float>(span_of<float>(range))
+                                           : kernels::sum_of_squares<double>(span_of<double>(range));
 }
 
 void Stepper::update(double grad_norm, const ScheduleValues& schedule) {
@@ -129,7 +134,7 @@ void Stepper::update(double grad_norm, const ScheduleValues& schedule) {
   kernels::AdamWStep step;
   step.lr = schedule.lr;
   step.weight_decay = schedule.weight_decay;
-  step.count = static_cast<std::int64_t>(state_.step) + 1;
+  step.count = static_cast<std::int64_t>(state_.step - state_.skipped) + 1;
   step.ema_momentum = schedule.ema_momentum;
   const auto run = [&]<class T>(T) {
     kernels::adamw_ema<T>(span_of<T>(state_.online.values()), span_of<T>(state_.online.gradients()),

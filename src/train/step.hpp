@@ -29,6 +29,7 @@ struct StepReport {
   at::Tensor z;                    ///< Anchors' embeddings [anchor rows, head_out].
   at::Tensor h;                    ///< Targets' embeddings [samples, head_out].
   double grad_norm = 0;            ///< Global 2-norm of the encoder's averaged gradients, before clipping.
+  bool finite = true;              ///< Every rank's objective and the reduced gradients; the same on every rank.
   double reduce_seconds = 0;       ///< This rank's part in the sums of the gradients.
   double reduce_wait_seconds = 0;  ///< What of it no computation hid.
 };
@@ -42,15 +43,16 @@ class Stepper {
   /// How the gradients are summed over ranks.
   const GradientBuckets& buckets() const { return buckets_; }
 
-  /// Forward, backward with the reduction over ranks beside it, clipping, AdamW, EMA. The reduced gradients, unclipped,
-  /// stay in state.online.gradients() until the next step. Throws numerics_error, on every rank alike and before any
-  /// weight has changed, if the gradients are not finite.
-  StepReport run(const StepInput& input, const ScheduleValues& schedule);
+  /// Forward, backward with the reduction over ranks beside it, clipping, AdamW, EMA; counts the step. The reduced
+  /// gradients, unclipped, stay in state.online.gradients() until the next step. If the report says that the numbers
+  /// are not finite, on any rank, the state is on every rank what it was: weights, EMA, moments, running statistics and
+  /// counts.
+  [[nodiscard]] StepReport run(const StepInput& input, const ScheduleValues& schedule);
 
  private:
   void forward_backward(const StepInput& input, double sharpen, StepReport& report);
   void finish_reduction(StepReport& report);
-  double encoder_gradient_norm() const;
+  double squares_of_gradients(std::int64_t begin, std::int64_t end) const;
   void update(double grad_norm, const ScheduleValues& schedule);
 
   TrainState& state_;

@@ -16,11 +16,14 @@
 #include "data/sampler.hpp"
 #include "train/bad_samples.hpp"
 #include "train/batch_tensors.hpp"
-#include "train/initial_weights.hpp"
+#include "train/bundle.hpp"
+#include "train/injected.hpp"
 #include "train/input.hpp"
 #include "train/metrics.hpp"
+#include "train/non_finite.hpp"
 #include "train/plan.hpp"
 #include "train/replicas.hpp"
+#include "train/setup.hpp"
 #include "train/state.hpp"
 #include "train/step.hpp"
 #include "train/threads.hpp"
@@ -48,6 +51,8 @@ void save(const World& world, TrainState& state, const Config& config, const std
   facts.config_digest = config_digest(config);
   facts.config_toml = to_toml(config);
   facts.data_fingerprint = data_fingerprint;
+  facts.skipped = state.skipped;
+  facts.skipped_in_a_row = state.skipped_in_a_row;
   write_checkpoint(world, run, facts, state_tensors(state), config.checkpoint.writers);
   if (world.rank() == 0) {
     log::info("checkpoint " + step_name(state.step));
@@ -74,12 +79,7 @@ constexpr double kReportSeconds = 10;
 }  // namespace
 
 TrainResult train(const World& world, const Config& config, const TrainOptions& options) {
-  double rank_bytes = 0;
-  world.agree([&] {
-    // A step needs the same for any number of images.
-    rank_bytes = plan_run(config, world.size(), static_cast<std::uint64_t>(config.train.global_batch)).rank_bytes();
-  });
-  const TrainingInput input = open_input(world, config, static_cast<std::uint64_t>(rank_bytes));
+  const TrainingInput input = open_input_of_run(world, config);
   const auto checkpoint = open_run(world, options.run, config, input.fingerprint, options.resume);
   if (world.rank() == 0) log::add_file(options.run / "log.txt");
   const int threads = set_up_threads(world, config.runtime.threads);
@@ -87,21 +87,10 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
   const std::uint64_t per_epoch = steps_per_epoch(input.epoch_images, config.train.global_batch);
   const std::uint64_t total = per_epoch * static_cast<std::uint64_t>(config.train.epochs);
   const std::uint64_t last = std::min(total, options.max_steps.value_or(total));
-  const at::ScalarType type = config.train.precision == Precision::fp64 ? at::kDouble : at::kFloat;
+  const at::ScalarType type = scalar_type(config.train.precision);
 
   TrainState state(vit_shape(config.model), config.model.prototypes, type);
-  state.initialise(config.train.seed);
-  if (checkpoint) {
-    world.agree([&] {
-      read_checkpoint(*checkpoint, state_tensors(state));
-      state.step = read_manifest(*checkpoint).facts.step;
-    });
-  } else if (!config.model.init.empty()) {
-    std::vector<std::string> notes;
-    world.agree([&] { notes = load_initial_weights(config.model.init, state); });
-    for (const std::string& note : notes)
-      log::info(note);
-  }
+  load_state(world, config, checkpoint, state);
   check_replicas(world, state);
   const std::string backend = "cpu, MPI (" + communicator.description() + "), " +
                               std::string(type == at::kFloat ? "fp32 (oneDNN)" : "fp64 (BLAS)");
@@ -125,7 +114,9 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
 
   TrainResult result;
   const std::uint64_t first = state.step;
-  std::uint64_t saved = checkpoint ? state.step : UINT64_MAX;
+  std::optional<std::uint64_t> saved;  // The newest checkpoint.
+  if (checkpoint) saved = state.step;
+  BundleFacts facts = bundle_facts(config, threads, input.fingerprint);
   const Clock::time_point start = Clock::now();
   Clock::time_point reported = start;
   while (state.step < last && !result.stopped) {
@@ -135,6 +126,15 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
     bad.report(batch);
     const ScheduleValues schedule = schedules.at(static_cast<std::int64_t>(state.step));
     const StepReport step = stepper->run(make_step_input(batch, config, type), schedule);
+    if (!step.finite) {
+      facts.checkpoint = saved;
+      const StepBundle bundle = make_bundle(world, facts, state.step + 1, input, batch, state, step);
+      skip_or_end(world, config.train, options.run, bundle, state, [&] {
+        if (state.step != saved && state.step > 0)
+          save(world, state, config, input.fingerprint, per_epoch, options.run);
+      });
+    }
+    inject_into_state(state, world.rank());
 
     const bool out_of_time = options.max_seconds && seconds_since(start) >= *options.max_seconds;
     StepMetrics metrics = gather_metrics(step, {batch.wait_seconds, batch.bad.size(), out_of_time}, communicator);
@@ -142,6 +142,7 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
     metrics.step = state.step;
     metrics.epoch = batch.epoch;
     metrics.schedule = schedule;
+    metrics.skipped = !step.finite;
     metrics.images_per_second = config.train.global_batch / seconds_since(step_start);
     batches->recycle(std::move(batch));
     result.last_loss = metrics.loss.loss;
@@ -165,6 +166,7 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
   communicator.shutdown();
 
   result.bad_samples = bad.total();
+  result.skipped = state.skipped;
   result.step = state.step;
   result.total_steps = total;
   result.images_seen = state.step * static_cast<std::uint64_t>(config.train.global_batch);

@@ -25,6 +25,7 @@ struct TrainResult {
   double images_per_second = 0;   ///< Mean of this life.
   double last_loss = 0;           ///< Of the last step of this life.
   std::uint64_t bad_samples = 0;  ///< Replaced in this life, over all ranks.
+  std::uint64_t skipped = 0;      ///< Steps of the run that were left out because they were not finite.
   bool stopped = false;           ///< Before its end, with a durable checkpoint.
   std::filesystem::path checkpoint;
 };

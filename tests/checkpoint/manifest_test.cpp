@@ -46,12 +46,25 @@ TEST(Manifest, ComesBackAsWritten) {
   EXPECT_EQ(manifest_text(back), manifest_text(sample()));
 }
 
+TEST(Manifest, OfAVersionThatSkippedNoStepIsReadAsSuch) {
+  std::string text = manifest_text(sample());
+  for (const std::string line : {"\"skipped\": 3,", "\"skipped_in_a_row\": 1,"})
+    text.erase(text.find(line), line.size());
+  const CheckpointFacts facts = parse_manifest(text, "m.json").facts;
+  EXPECT_EQ(facts.step, 20u);
+  EXPECT_EQ(facts.skipped, 0u);
+  EXPECT_EQ(facts.skipped_in_a_row, 0u);
+}
+
 TEST(Manifest, RefusesWhatItCannotTrust) {
   EXPECT_REFUSED("\"format_version\": 1", "\"format_version\": 2", "written by a newer version");
   EXPECT_REFUSED("\"format_version\": 1", "\"format_version\": 0", "no such format version");
   EXPECT_REFUSED("\"format_version\": 1,", "", "format_version");
   EXPECT_REFUSED("\"step\": 20", "\"step\": \"20\"", "not a checkpoint's manifest");
   EXPECT_REFUSED("\"step\": 20", "\"step\": 20, \"step\": 21", "a key stands twice: step");
+  EXPECT_REFUSED("\"skipped\": 3", "\"skipped\": 21", "more steps were skipped than there were");
+  EXPECT_REFUSED("\"skipped\": 3", "\"skipped\": -1", "more steps were skipped than there were");
+  EXPECT_REFUSED("\"skipped_in_a_row\": 1", "\"skipped_in_a_row\": 4", "more steps were skipped than there were");
   EXPECT_REFUSED("\"step\": 20", "\"x\": " + std::string(100, '[') + std::string(100, ']') + ", \"step\": 20",
                  "nested too deeply");
   EXPECT_REFUSED("\"name\": \"state-00000-of-00001.h5\"", "\"name\": \"../state.h5\"", "not a plain name");

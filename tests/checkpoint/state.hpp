@@ -56,7 +56,9 @@ inline CheckpointFacts facts_of_step(std::uint64_t step) {
           .world_size = 2,
           .config_digest = "d1",
           .config_toml = "[train]\nepochs = 2 # \"quoted\"\n",
-          .data_fingerprint = "f1"};
+          .data_fingerprint = "f1",
+          .skipped = 3,
+          .skipped_in_a_row = 1};
 }
 
 }  // namespace msn::test

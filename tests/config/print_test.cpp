@@ -72,13 +72,14 @@ TEST(NumberText, IsATomlNumberWithAFraction) {
 
 TEST(Digest, IsOfTheValuesNotOfTheText) {
   const std::string digest = config_digest(unusual());
-  EXPECT_EQ(
-      config_digest(parse_config("model = {heads = 4, depth = 3, width = 96, init='a/b.safetensors', freeze_prototypes=true}\r\n[train]\r\nprecision='fp64' # why\r\n"
-                                 "seed=0x7fffffffffffffff\r\n[loss]\r\nprior='weights.txt'\r\nentropy=5.0\r\nsharpen=[0.25,1e-300,]\r\n"
-                                 "[optim]\r\nlr=[1e-7, 0.1234567890123456789, -0.0]\r\n[views]\r\nmask_per='image'\r\n"
-                                 "interpolation='bicubic'\r\nrandom_scale=[0.1, 0.30000000000000004]\r\n",
-                                 "other.toml")),
-      digest);
+  EXPECT_EQ(config_digest(parse_config(
+                "model = {heads = 4, depth = 3, width = 96, init='a/b.safetensors', "
+                "freeze_prototypes=true}\r\n[train]\r\nprecision='fp64' # why\r\n"
+                "seed=0x7fffffffffffffff\r\n[loss]\r\nprior='weights.txt'\r\nentropy=5.0\r\nsharpen=[0.25,1e-300,]\r\n"
+                "[optim]\r\nlr=[1e-7, 0.1234567890123456789, -0.0]\r\n[views]\r\nmask_per='image'\r\n"
+                "interpolation='bicubic'\r\nrandom_scale=[0.1, 0.30000000000000004]\r\n",
+                "other.toml")),
+            digest);
 }
 
 // Checkpoints carry the digest: if this value changes, runs that began before need --force-resume.
@@ -92,8 +93,9 @@ TEST(Digest, LeavesOutWhatChangesNoNumber) {
   const auto with = [](const std::vector<std::string>& overrides) {
     return config_digest(parse_config("", "empty", overrides));
   };
-  EXPECT_EQ(with({"data.path=elsewhere", "data.workers=3", "data.max_bad=0.5", "data.staging=/tmp", "data.cache=ram", "checkpoint.keep=9", "checkpoint.every_steps=0",
-                  "checkpoint.writers=4", "runtime.threads=2", "runtime.bucket_mib=1"}),
+  EXPECT_EQ(with({"data.path=elsewhere", "data.workers=3", "data.max_bad=0.5", "data.staging=/tmp", "data.cache=ram",
+                  "train.non_finite=skip", "train.max_skipped=3", "train.max_skipped_in_a_row=0", "checkpoint.keep=9",
+                  "checkpoint.every_steps=0", "checkpoint.writers=4", "runtime.threads=2", "runtime.bucket_mib=1"}),
             base);
   EXPECT_EQ(with({"model.arch=custom", "model.width=384", "model.depth=12", "model.heads=6"}), base);
   EXPECT_NE(with({"train.seed=1"}), base);
@@ -125,7 +127,8 @@ TEST(Sets, TheirWeightsAndLevelsCountTheirPathsDoNot) {
     return several(text.replace(text.find(from), from.size(), to));
   };
   EXPECT_EQ(config_digest(changed("\"a\"", "\"elsewhere\"")), config_digest(base));
-  for (const Config& other : {changed("weight = 3", "weight = 4"), changed("weight = 3", "weight = 3\nmean = [0, 0, 0]")}) {
+  for (const Config& other :
+       {changed("weight = 3", "weight = 4"), changed("weight = 3", "weight = 3\nmean = [0, 0, 0]")}) {
     EXPECT_NE(config_digest(other), config_digest(base));
     const auto differences = compare_configs(base, other);
     ASSERT_EQ(differences.size(), 1u);

@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <fstream>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
@@ -41,6 +43,32 @@ TEST(MetricsFile, CutsWhatALostLifeWroteBeyondItsCheckpoint) {
     write_steps(file, 6, 8);
   }
   EXPECT_EQ(steps_in(dir / "metrics.jsonl"), (std::vector<std::uint64_t>{1, 2, 3, 4, 5, 6, 7, 8}));
+}
+
+TEST(MetricsFile, MarksASkippedStepAndHasNullForWhatIsNotFinite) {
+  const test::TempDir dir;
+  {
+    MetricsFile file(dir / "metrics.jsonl", 0);
+    StepMetrics metrics;
+    metrics.step = 1;
+    file.write(metrics);
+    metrics.step = 2;
+    metrics.skipped = true;
+    metrics.loss.loss = std::nan("");
+    metrics.loss.me_max = 0.5;
+    metrics.grad_norm = std::numeric_limits<double>::infinity();
+    file.write(metrics);
+  }
+  std::istringstream in(read_text(dir / "metrics.jsonl"));
+  std::string first, second;
+  std::getline(in, first);
+  std::getline(in, second);
+  EXPECT_EQ(nlohmann::json::parse(first).at("skipped"), false);
+  const auto line = nlohmann::json::parse(second);
+  EXPECT_EQ(line.at("skipped"), true);
+  EXPECT_TRUE(line.at("loss").is_null());
+  EXPECT_TRUE(line.at("grad_norm").is_null());
+  EXPECT_EQ(line.at("me_max"), 0.5);
 }
 
 TEST(MetricsFile, StartsAFreshRunFromNothing) {

@@ -81,7 +81,7 @@ TEST(Plan, CountsTheOperationsThatAStepRuns) {
   Stepper stepper(state, config, communicator);
   operations_of_products = 0;
   const auto handle = at::addThreadLocalCallback(at::RecordFunctionCallback(count_product).needsInputs(true));
-  stepper.run(input, plan.start);
+  EXPECT_TRUE(stepper.run(input, plan.start).finite);
   at::removeCallback(handle);
 
   // Beside the formula: the focal views' positions, 4 from 25 rows of 24, once forward and once backward.

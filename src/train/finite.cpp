@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/finite.hpp"
+
+#include <ATen/ops/isfinite.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace msn {
+
+std::span<const NamedPart> loss_parts() {
+  static constexpr NamedPart parts[] = {
+      {"loss", &LossParts::loss},
+      {"cross_entropy", &LossParts::cross_entropy},
+      {"me_max", &LossParts::me_max},
+      {"entropy", &LossParts::entropy},
+      {"prototypes_used", &LossParts::prototypes_used},
+      {"max_target", &LossParts::max_target},
+      {"min_target", &LossParts::min_target},
+  };
+  return parts;
+}
+
+bool is_finite(const LossParts& parts) {
+  return std::all_of(loss_parts().begin(), loss_parts().end(),
+                     [&](const NamedPart& part) { return std::isfinite(parts.*part.value); });
+}
+
+std::vector<NotFinite> tensors_not_finite(const Parameters& parameters, const at::Tensor& flat) {
+  std::vector<NotFinite> found;
+  for (const Segment& segment : parameters.segments()) {
+    const at::Tensor values = flat.narrow(0, segment.offset, segment.elements);
+    const auto finite = at::isfinite(values).sum().item<std::int64_t>();
+    if (finite != segment.elements)
+      found.push_back({segment.name, static_cast<std::uint64_t>(segment.elements - finite)});
+  }
+  return found;
+}
+
+BufferSnapshot::BufferSnapshot(TrainState& state) {
+  for (HeadBuffers* buffers : {&state.online_buffers, &state.target_buffers}) {
+    for (BatchNormBuffers* bn : {&buffers->bn1, &buffers->bn2})
+      saved_.emplace_back(bn, BatchNormBuffers{bn->running_mean.clone(), bn->running_var.clone(), bn->batches});
+  }
+}
+
+void BufferSnapshot::restore() const {
+  for (const auto& [buffers, before] : saved_) {
+    buffers->running_mean.copy_(before.running_mean);
+    buffers->running_var.copy_(before.running_var);
+    buffers->batches = before.batches;
+  }
+}
+
+}  // namespace msn

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/injected.hpp"
+
+#include <cstddef>
+#include <limits>
+#include <string>
+
+#include "base/inject.hpp"
+
+namespace msn {
+
+namespace {
+
+bool asked_for(const char* what, std::uint64_t step, int rank) {
+  return inject(what + ("-" + std::to_string(step)), rank);
+}
+
+void flip_bit(const at::Tensor& tensor) {
+  constexpr std::size_t low_bit = 3;  // Of a little-endian number's first byte.
+  auto* bytes = static_cast<unsigned char*>(tensor.mutable_data_ptr());
+  const auto element = static_cast<std::size_t>(tensor.numel() / 2) * tensor.element_size();
+  bytes[element] = static_cast<unsigned char>(bytes[element] ^ (1U << low_bit));
+}
+
+constexpr const char* kTensor = "blocks.0.attn.qkv.weight";
+
+}  // namespace
+
+void inject_into_gradient(TrainState& state, int rank) {
+  if (!asked_for("gradient", state.step, rank)) return;
+  state.online.gradient(kTensor).flatten()[0].fill_(std::numeric_limits<double>::infinity());
+}
+
+void inject_into_loss(LossResult& loss, std::uint64_t step, int rank) {
+  constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+  const bool all = asked_for("loss", step, rank);
+  if (all || asked_for("loss-value", step, rank)) loss.parts.loss = nan;
+  if (!all) return;
+  loss.dz.fill_(nan);
+  loss.dprototypes.fill_(nan);
+}
+
+void inject_into_state(TrainState& state, int rank) {
+  const auto flip = [&](const char* what, const at::Tensor& tensor) {
+    if (asked_for(what, state.step, rank)) flip_bit(tensor);
+  };
+  const Segment& segment = state.online.segment(kTensor);
+  flip("flip-weights", state.online.value(kTensor));
+  flip("flip-ema", state.target.value(kTensor));
+  flip("flip-prototypes", state.online.value("prototypes"));
+  flip("flip-exp-avg", Parameters::view(state.exp_avg, segment));
+  flip("flip-exp-avg-sq", Parameters::view(state.exp_avg_sq, segment));
+  flip("flip-buffers", state.target_buffers.bn1.running_var);
+}
+
+}  // namespace msn

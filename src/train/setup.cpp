@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/setup.hpp"
+
+#include <string>
+#include <vector>
+
+#include "base/log.hpp"
+#include "checkpoint/checkpoint.hpp"
+#include "train/initial_weights.hpp"
+#include "train/plan.hpp"
+
+namespace msn {
+
+at::ScalarType scalar_type(Precision precision) {
+  return precision == Precision::fp64 ? at::kDouble : at::kFloat;
+}
+
+TrainingInput open_input_of_run(const World& world, const Config& config) {
+  double rank_bytes = 0;
+  world.agree([&] {
+    // A step needs the same for any number of images.
+    rank_bytes = plan_run(config, world.size(), static_cast<std::uint64_t>(config.train.global_batch)).rank_bytes();
+  });
+  return open_input(world, config, static_cast<std::uint64_t>(rank_bytes));
+}
+
+void load_state(const World& world, const Config& config, const std::optional<std::filesystem::path>& checkpoint,
+                TrainState& state) {
+  state.initialise(config.train.seed);
+  if (checkpoint) {
+    world.agree([&] {
+      read_checkpoint(*checkpoint, state_tensors(state));
+      const CheckpointFacts facts = read_manifest(*checkpoint).facts;
+      state.step = facts.step;
+      state.skipped = facts.skipped;
+      state.skipped_in_a_row = facts.skipped_in_a_row;
+    });
+  } else if (!config.model.init.empty()) {
+    std::vector<std::string> notes;
+    world.agree([&] { notes = load_initial_weights(config.model.init, state); });
+    for (const std::string& note : notes)
+      log::info(note);
+  }
+}
+
+}  // namespace msn

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// What training and the replay of a step do alike before their first step.
+#pragma once
+
+#include <ATen/core/ScalarType.h>
+
+#include <filesystem>
+#include <optional>
+
+#include "comm/world.hpp"
+#include "config/config.hpp"
+#include "train/input.hpp"
+#include "train/state.hpp"
+
+namespace msn {
+
+at::ScalarType scalar_type(Precision precision);
+
+/// open_input() beside what else the run needs of a rank's memory. All ranks call.
+TrainingInput open_input_of_run(const World& world, const Config& config);
+
+/// Fills `state` from a checkpoint, or as a new run begins: drawn from the seed, or with the weights of model.init. All
+/// ranks call, with equal arguments.
+void load_state(const World& world, const Config& config, const std::optional<std::filesystem::path>& checkpoint,
+                TrainState& state);
+
+}  // namespace msn
