@@ -133,7 +133,8 @@ struct CheckpointConfig {
 };
 
 struct RuntimeConfig {
-  int threads = 0;  ///< Compute threads a rank; 0: cores this rank may use.
+  int threads = 0;        ///< Compute threads a rank; 0: cores this rank may use.
+  double watchdog = 600;  ///< Seconds that a section of a step may last before the job is ended; 0: for ever.
 
   bool operator==(const RuntimeConfig&) const = default;
 };

@@ -138,6 +138,7 @@ const Key kKeys[] = {
     {"checkpoint", "writers", whole<&C::checkpoint, &CheckpointConfig::writers>(1, 65536), Effect::none},
 
     {"runtime", "threads", whole<&C::runtime, &RuntimeConfig::threads>(0, 4096), Effect::none},
+    {"runtime", "watchdog", real<&C::runtime, &RuntimeConfig::watchdog>(0, 1e6), Effect::none},
 };
 
 DataSetConfig& last_set(Config& c) {
