@@ -13,13 +13,12 @@
 #include "checkpoint/checkpoint.hpp"
 #include "checkpoint/layout.hpp"
 #include "comm/mpi_communicator.hpp"
-#include "data/loader.hpp"
 #include "data/sampler.hpp"
 #include "train/bad_samples.hpp"
 #include "train/batch_tensors.hpp"
 #include "train/initial_weights.hpp"
+#include "train/input.hpp"
 #include "train/metrics.hpp"
-#include "train/open_data.hpp"
 #include "train/plan.hpp"
 #include "train/replicas.hpp"
 #include "train/state.hpp"
@@ -80,13 +79,12 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
     // A step needs the same for any number of images.
     rank_bytes = plan_run(config, world.size(), static_cast<std::uint64_t>(config.train.global_batch)).rank_bytes();
   });
-  const TrainingData data = open_data(world, config, static_cast<std::uint64_t>(rank_bytes));
-  const std::string data_fingerprint = fingerprint(data);
-  const auto checkpoint = open_run(world, options.run, config, data_fingerprint, options.resume);
+  const TrainingInput input = open_input(world, config, static_cast<std::uint64_t>(rank_bytes));
+  const auto checkpoint = open_run(world, options.run, config, input.fingerprint, options.resume);
   if (world.rank() == 0) log::add_file(options.run / "log.txt");
   const int threads = set_up_threads(world, config.runtime.threads);
   const MpiCommunicator communicator(world);
-  const std::uint64_t per_epoch = steps_per_epoch(data.mixture.epoch_images(), config.train.global_batch);
+  const std::uint64_t per_epoch = steps_per_epoch(input.epoch_images, config.train.global_batch);
   const std::uint64_t total = per_epoch * static_cast<std::uint64_t>(config.train.epochs);
   const std::uint64_t last = std::min(total, options.max_steps.value_or(total));
   const at::ScalarType type = config.train.precision == Precision::fp64 ? at::kDouble : at::kFloat;
@@ -106,10 +104,10 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
   }
   check_replicas(world, state);
   const std::string backend = "cpu, MPI, " + std::string(type == at::kFloat ? "fp32 (oneDNN)" : "fp64 (BLAS)");
-  record_life(world, options.run, config, {threads, backend, data_fingerprint, state.step});
+  record_life(world, options.run, config, {threads, backend, input.fingerprint, state.step});
   log::info((checkpoint ? "resuming after step " + std::to_string(state.step) : std::string("starting")) + " on " +
             std::to_string(world.size()) + " ranks with " + std::to_string(threads) + " threads each, " + backend +
-            "; " + std::to_string(image_count(data)) + " images, " + std::to_string(per_epoch) + " steps an epoch, " +
+            "; " + std::to_string(input.images) + " images, " + std::to_string(per_epoch) + " steps an epoch, " +
             std::to_string(total) + " in all, " + std::to_string(state.online.count()) + " parameters");
 
   for (const std::string& warning : dropped_pixels(config))
@@ -118,7 +116,7 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
   const Schedules schedules(config.optim, config.loss, config.train, static_cast<std::int64_t>(per_epoch));
   std::optional<Stepper> stepper;
   world.agree([&] { stepper.emplace(state, config, communicator); });
-  Loader loader(data, {config.train.global_batch, world.rank(), world.size(), state.step, config.data.workers});
+  const std::unique_ptr<BatchSource> batches = make_batches(input, config, world, state.step);
   BadSamples bad(world, config.data.max_bad, per_epoch * static_cast<std::uint64_t>(config.train.global_batch));
   std::unique_ptr<MetricsFile> metrics_file;
   if (world.rank() == 0) metrics_file = std::make_unique<MetricsFile>(options.run / "metrics.jsonl", state.step);
@@ -131,11 +129,10 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
   while (state.step < last && !result.stopped) {
     const Clock::time_point step_start = Clock::now();
     if (inject("step-" + std::to_string(state.step), world.rank())) state.online.values().narrow(0, 0, 1).add_(1);
-    Batch batch = loader.next();
+    Batch batch = batches->next();
     bad.report(batch);
-    const StepInput input = make_step_input(batch, config, type);
     const ScheduleValues schedule = schedules.at(static_cast<std::int64_t>(state.step));
-    const StepReport step = stepper->run(input, schedule);
+    const StepReport step = stepper->run(make_step_input(batch, config, type), schedule);
 
     const bool out_of_time = options.max_seconds && seconds_since(start) >= *options.max_seconds;
     StepMetrics metrics = gather_metrics(step, {batch.wait_seconds, batch.bad.size(), out_of_time}, communicator);
@@ -144,7 +141,7 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
     metrics.epoch = batch.epoch;
     metrics.schedule = schedule;
     metrics.images_per_second = config.train.global_batch / seconds_since(step_start);
-    loader.recycle(std::move(batch));
+    batches->recycle(std::move(batch));
     result.last_loss = metrics.loss.loss;
     result.stopped = metrics.stop && state.step < last;
     if (metrics_file) metrics_file->write(metrics);
@@ -157,12 +154,12 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
     };
     if (every(config.train.check_replicas_every)) check_replicas(world, state);
     if (every(config.checkpoint.every_steps) || result.stopped || bad.too_many()) {
-      save(world, state, config, data_fingerprint, per_epoch, options.run);
+      save(world, state, config, input.fingerprint, per_epoch, options.run);
       saved = state.step;
     }
     if (bad.too_many()) bad.end_run();
   }
-  if (saved != state.step) save(world, state, config, data_fingerprint, per_epoch, options.run);
+  if (saved != state.step) save(world, state, config, input.fingerprint, per_epoch, options.run);
 
   result.bad_samples = bad.total();
   result.step = state.step;
