@@ -7,11 +7,17 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <optional>
 #include <random>
+#include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "base/error.hpp"
 #include "base/files.hpp"
@@ -73,12 +79,14 @@ class Watchdog::Impl {
         crash_place_(page_.mine()),
         tick_(tick_of(options_.limit)),
         clock_(tick_) {
-    world.recorder().publish(&page_.mine().collectives);
-    if (options_.limit <= Seconds(0)) return;
-    wake_ = ::eventfd(0, EFD_CLOEXEC);
+    if (options_.limit > Seconds(0)) wake_ = ::eventfd(0, EFD_CLOEXEC);
     world_.agree([&] {
-      if (wake_ < 0) throw system_error("cannot make an event", "watchdog", errno, "look at the limit of open files");
+      if (options_.limit > Seconds(0) && wake_ < 0) {
+        throw system_error("cannot make an event", "watchdog", errno, "look at the limit of open files");
+      }
     });
+    world.recorder().publish(&page_.mine().collectives);
+    if (wake_ < 0) return;
     thread_ = std::thread([this] { watch(); });
   }
 
@@ -110,8 +118,8 @@ class Watchdog::Impl {
       const Seconds counted = clock_.tick(seconds_from(now - std::exchange(last, now)), entries);
       if (page_.host().stalled != 0) end_with_host();
       if (counted == Seconds(0)) {
-        if (warned_) log::warn_of_any_rank(who() + " goes on");
-        warned_ = false;
+        if (spoke_) run_bounded(kFileLimit, [text = who() + " goes on"] { log::warn_of_any_rank(text); });
+        warned_ = spoke_ = false;
         continue;
       }
       const Seconds limit = limit_of(heartbeat().section, heartbeat().lenient, options_.copies_data, options_.limit);
@@ -231,6 +239,7 @@ class Watchdog::Impl {
     const std::int64_t since = heartbeat().since;
     std::int64_t before = page_.host().warned;
     if (before >= since || !page_.host().warned.compare_exchange_strong(before, steady_nanoseconds())) return;
+    spoke_ = true;
     const std::string text =
         who() + " has been in " + to_string(heartbeat().section) + " for " +
         whole(seconds_from(steady_nanoseconds() - since)) + " s: " + describe() +
@@ -304,7 +313,8 @@ class Watchdog::Impl {
   CrashPlace crash_place_;
   const Seconds tick_;
   StallClock clock_;
-  bool warned_ = false;
+  bool warned_ = false;  ///< Of the present stay in a section.
+  bool spoke_ = false;   ///< And this rank said so for its host.
   int wake_ = -1;
   std::thread thread_;
 };
