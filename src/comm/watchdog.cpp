@@ -235,15 +235,15 @@ class Watchdog::Impl {
   /// At a third of the limit: this rank's record, and one line for each host.
   void warn(Seconds limit) {
     warned_ = true;
-    write_record("a third of the limit has passed");
     const std::int64_t since = heartbeat().since;
-    std::int64_t before = page_.host().warned;
-    if (before >= since || !page_.host().warned.compare_exchange_strong(before, steady_nanoseconds())) return;
-    spoke_ = true;
     const std::string text =
         who() + " has been in " + to_string(heartbeat().section) + " for " +
         whole(seconds_from(steady_nanoseconds() - since)) + " s: " + describe() +
         (is_debugged() ? "; a debugger is attached: nobody is ended" : "; the job ends at " + whole(limit) + " s");
+    write_record("a third of the limit has passed");
+    std::int64_t before = page_.host().warned;
+    if (before >= since || !page_.host().warned.compare_exchange_strong(before, steady_nanoseconds())) return;
+    spoke_ = true;
     run_bounded(kFileLimit, [text] { log::warn_of_any_rank(text); });
   }
 
@@ -285,10 +285,12 @@ class Watchdog::Impl {
   }
 
   [[noreturn]] void speak() {
+    std::string stall = describe();
     wait_for_records();
+    if (sees_other_hosts()) stall = describe();  // Now that they have told.
     const std::string records =
         options_.folder.empty() ? "" : "; flight records of the ranks lie in " + options_.folder.string();
-    const Error error(ExitCode::watchdog, describe(), "runtime.watchdog = " + whole(options_.limit) + " s",
+    const Error error(ExitCode::watchdog, stall, "runtime.watchdog = " + whole(options_.limit) + " s",
                       "look at that host, then run the same command again" + records);
     const std::string line = std::string("msn: error: ") + error.what() + "\n";
     // No lock on the way: the thread that is stuck may hold it.

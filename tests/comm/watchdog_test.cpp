@@ -146,7 +146,9 @@ TEST(HeartbeatPage, ForgetsARankThatLeaves) {
   sections.reset();
   if (world().rank() == last) page.reset();
   world().barrier();
-  if (page) EXPECT_EQ(page->all()[static_cast<std::size_t>(last)].pid, 0);
+  if (page) {
+    EXPECT_EQ(page->all()[static_cast<std::size_t>(last)].pid, 0);
+  }
 }
 
 TEST(Watchdog, WarnsAndWritesARecordAtAThirdOfTheLimit) {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A program with one command that fails in a chosen way, to see how run_guarded ends it:
-//   guarded_program fail [--rank R] --how HOW
+//   guarded_program fail [--rank R] --how HOW [--watchdog SECONDS]
 // The ranks that do not fail wait in a barrier.
+#include <unistd.h>
+
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
@@ -14,6 +16,7 @@
 
 #include "base/error.hpp"
 #include "base/inject.hpp"
+#include "comm/watchdog.hpp"
 #include "comm/world.hpp"
 #include "commands/run_guarded.hpp"
 
@@ -23,6 +26,7 @@ struct Options {
   int rank = 0;
   std::string how;
   std::string marker;
+  double watchdog = 0;
 };
 
 void fail(const std::string& how) {
@@ -33,9 +37,15 @@ void fail(const std::string& how) {
   if (how == "segfault") std::raise(SIGSEGV);
   if (how == "kill") std::raise(SIGKILL);
   if (how == "exit") std::_Exit(0);
+  if (how == "hang") {
+    for (;;)
+      ::pause();
+  }
 }
 
 void run(msn::World& world, const Options& options) {
+  msn::Watchdog watchdog(world, {.limit = msn::Seconds(options.watchdog)});
+  watchdog.sections().begin_step(1);
   if (options.how == "stopped") {
     throw msn::AgreedError({msn::ExitCode::stopped, "a checkpoint of step 3 is durable", "", "run it again"});
   }
@@ -55,6 +65,7 @@ msn::Command make_command(CLI::App& parent) {
   app->add_option("--rank", options->rank);
   app->add_option("--how", options->how)->required();
   app->add_option("--marker", options->marker);
+  app->add_option("--watchdog", options->watchdog);
   return {app, [options](msn::World& world) { run(world, *options); }};
 }
 
