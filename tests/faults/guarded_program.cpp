@@ -2,12 +2,16 @@
 // A program with one command that fails in a chosen way, to see how run_guarded ends it:
 //   guarded_program fail [--rank R] --how HOW [--watchdog SECONDS]
 // The ranks that do not fail wait in a barrier.
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <stdexcept>
@@ -29,6 +33,20 @@ struct Options {
   double watchdog = 0;
 };
 
+/// A debugger, played by a child: it holds this process for that long, without stopping it.
+void be_traced(unsigned seconds) {
+  ::prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const bool held = ::ptrace(PTRACE_SEIZE, ::getppid(), nullptr, nullptr) == 0;
+    if (held) ::sleep(seconds);
+    ::_exit(held ? 0 : 1);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  if (status != 0) std::fprintf(stderr, "ptrace is not permitted here\n");
+}
+
 void fail(const std::string& how) {
   if (how == "error") throw msn::data_error("cannot read", "a.h5", "look at it");
   if (how == "exception") throw std::out_of_range("an index is out of range");
@@ -37,6 +55,7 @@ void fail(const std::string& how) {
   if (how == "segfault") std::raise(SIGSEGV);
   if (how == "kill") std::raise(SIGKILL);
   if (how == "exit") std::_Exit(0);
+  if (how == "traced") be_traced(4);
   if (how == "hang") {
     for (;;)
       ::pause();

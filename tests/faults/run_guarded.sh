@@ -35,6 +35,9 @@ expect "hang" 124 \
   '^msn: error: rank 2 of 3 \(host .*\) has not come to control collective [0-9]+ \(barrier "barrier"\) of step 1: in data of step 1 for' \
   $(fail --rank 2 --how hang --watchdog 1)
 expect_lines 1 "^msn: "
+expect "debugger" 0 'held by a debugger, .*; a debugger is attached: nobody is ended$|ptrace is not permitted here' \
+  $(fail --rank 2 --how traced --watchdog 1)
+expect_lines 0 "^msn: "
 expect "SIGKILL" 137 "" $(fail --rank 1 --how kill)
 expect "exit without MPI_Finalize" 1 "" $(fail --rank 1 --how exit)
 
