@@ -145,6 +145,7 @@ struct CheckpointConfig {
 struct RuntimeConfig {
   int threads = 0;         ///< Compute threads a rank; 0: cores this rank may use.
   double bucket_mib = 25;  ///< MiB of gradients that are summed over ranks in one message; the first one is smaller.
+  double watchdog = 600;   ///< Seconds that a section of a step may last before the job is ended; 0: for ever.
 
   bool operator==(const RuntimeConfig&) const = default;
 };

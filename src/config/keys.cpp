@@ -145,6 +145,7 @@ const Key kKeys[] = {
 
     {"runtime", "threads", whole<&C::runtime, &RuntimeConfig::threads>(0, 4096), Effect::none},
     {"runtime", "bucket_mib", above_min(real<&C::runtime, &RuntimeConfig::bucket_mib>(0, 4096)), Effect::none},
+    {"runtime", "watchdog", real<&C::runtime, &RuntimeConfig::watchdog>(0, 1e6), Effect::none},
 };
 
 DataSetConfig& last_set(Config& c) {

@@ -4,10 +4,13 @@
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <optional>
+#include <vector>
 
 #include "comm/communicator.hpp"
 #include "objective/schedules.hpp"
 #include "train/step.hpp"
+#include "train/stragglers.hpp"
 
 namespace msn {
 
@@ -22,10 +25,12 @@ struct StepMetrics {
   double data_wait_seconds = 0;  ///< The longest of all ranks.
   // Of the sums of the gradients over ranks, the longest of all ranks:
   double reduce_seconds = 0;
-  double reduce_wait_seconds = 0;  ///< The part that no computation hid.
-  std::uint64_t bad_samples = 0;   ///< Images of the global batch that were replaced.
-  bool stop = false;               ///< Any rank wants to stop.
-  bool skipped = false;            ///< Nothing was updated, because these numbers are not finite on some rank.
+  double reduce_wait_seconds = 0;        ///< The part that no computation hid.
+  std::uint64_t bad_samples = 0;         ///< Images of the global batch that were replaced.
+  bool stop = false;                     ///< Any rank wants to stop.
+  bool skipped = false;                  ///< Nothing was updated, because these numbers are not finite on some rank.
+  std::vector<double> rank_times;        ///< rank_times() of every rank, in rank order.
+  std::optional<StragglerReport> ranks;  ///< At the steps of the log's report; with several ranks.
 };
 
 /// What one rank adds to a step's numbers beside its report.
@@ -33,6 +38,7 @@ struct RankFacts {
   double data_wait_seconds = 0;
   std::uint64_t bad_samples = 0;
   bool stop = false;
+  SectionTimes times;  ///< Since the last step's message.
 };
 
 /// Gathers a step's numbers over ranks: one message, in which the stop flag rides along.

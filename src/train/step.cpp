@@ -28,7 +28,7 @@ BucketSizes bucket_sizes(const RuntimeConfig& runtime) {
 
 }  // namespace
 
-Stepper::Stepper(TrainState& state, const Config& config, const Communicator& communicator)
+Stepper::Stepper(TrainState& state, const Config& config, const Communicator& communicator, Sections* sections)
     : state_(state),
       loss_(config.loss),
       clip_(config.optim.clip),
@@ -36,6 +36,7 @@ Stepper::Stepper(TrainState& state, const Config& config, const Communicator& co
       log_prior_(log_prior(config.loss, state.online.segment("prototypes").shape[0])),
       communicator_(communicator),
       buckets_(state.online, communicator, bucket_sizes(config.runtime)),
+      sections_(sections),
       online_trunk_(state.online, state.shape),
       target_trunk_(state.target, state.shape),
       online_head_(state.online),
@@ -50,6 +51,7 @@ StepReport Stepper::run(const StepInput& input, const ScheduleValues& schedule) 
   buckets_.begin();
   forward_backward(input, schedule.sharpen, report);
   finish_reduction(report);
+  const InSection section(sections_, Section::update);
   const std::int64_t encoder_end = state_.encoder_end();
   report.grad_norm = std::sqrt(squares_of_gradients(0, encoder_end));
   report.finite = buckets_.flag_sum(kNotFinite) == 0 && std::isfinite(report.grad_norm) &&
@@ -65,6 +67,7 @@ StepReport Stepper::run(const StepInput& input, const ScheduleValues& schedule) 
 }
 
 void Stepper::forward_backward(const StepInput& input, double sharpen, StepReport& report) {
+  InSection section(sections_, Section::forward);
   const at::Tensor target_cls = target_trunk_.forward({input.target}, nullptr);
   ViewGroups anchors;
   for (const ViewGroup* group : {&input.random, &input.focal}) {
@@ -93,6 +96,7 @@ void Stepper::forward_backward(const StepInput& input, double sharpen, StepRepor
   inject_into_loss(report.objective, state_.step, communicator_.rank());
   buckets_.set_flag(kNotFinite, is_finite(report.objective.parts) ? 0 : 1);
 
+  section.next(Section::backward);
   std::vector<at::Tensor> dz;
   row = 0;
   for (const ViewGroup& group : anchors) {
@@ -108,6 +112,7 @@ void Stepper::forward_backward(const StepInput& input, double sharpen, StepRepor
 
 // As the official code: the encoder's gradients are averaged over ranks, the prototypes' summed.
 void Stepper::finish_reduction(StepReport& report) {
+  const InSection section(sections_, Section::reduce);
   buckets_.finish();
   if (communicator_.size() > 1) state_.online.gradients().narrow(0, 0, state_.encoder_end()).div_(communicator_.size());
   report.reduce_seconds = buckets_.seconds();

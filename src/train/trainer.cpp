@@ -13,6 +13,7 @@
 #include "checkpoint/checkpoint.hpp"
 #include "checkpoint/layout.hpp"
 #include "comm/mpi_communicator.hpp"
+#include "comm/watchdog.hpp"
 #include "data/sampler.hpp"
 #include "train/bad_samples.hpp"
 #include "train/batch_tensors.hpp"
@@ -38,8 +39,9 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-void save(const World& world, TrainState& state, const Config& config, const std::string& data_fingerprint,
-          std::uint64_t steps_per_epoch, const std::filesystem::path& run) {
+void save(const World& world, Sections& sections, TrainState& state, const Config& config,
+          const std::string& data_fingerprint, std::uint64_t steps_per_epoch, const std::filesystem::path& run) {
+  const InSection section(&sections, Section::checkpoint);
   check_replicas(world, state);
   CheckpointFacts facts;
   facts.step = state.step;
@@ -60,7 +62,7 @@ void save(const World& world, TrainState& state, const Config& config, const std
   }
 }
 
-/// One readable line for people, every few seconds and at the end.
+/// For people, every few seconds and at the end: one line, and with several ranks one about them.
 void report(const StepMetrics& metrics, std::uint64_t total_steps) {
   char line[256];
   std::snprintf(line, sizeof line,
@@ -72,6 +74,7 @@ void report(const StepMetrics& metrics, std::uint64_t total_steps) {
                 static_cast<int>(metrics.loss.prototypes_used), metrics.images_per_second,
                 1e3 * metrics.data_wait_seconds);
   log::info(line);
+  if (metrics.ranks) log::info(to_text(*metrics.ranks));
 }
 
 constexpr double kReportSeconds = 10;
@@ -79,11 +82,16 @@ constexpr double kReportSeconds = 10;
 }  // namespace
 
 TrainResult train(const World& world, const Config& config, const TrainOptions& options) {
+  Watchdog watchdog(world, {.limit = Seconds(config.runtime.watchdog),
+                            .folder = options.run / "flight",
+                            .copies_data = !config.data.staging.empty()});
+  Sections& sections = watchdog.sections();
   const TrainingInput input = open_input_of_run(world, config);
   const auto checkpoint = open_run(world, options.run, config, input.fingerprint, options.resume);
   if (world.rank() == 0) log::add_file(options.run / "log.txt");
   const int threads = set_up_threads(world, config.runtime.threads);
   MpiCommunicator communicator(world);
+  sections.measure_waits_by([&communicator] { return communicator.wait_seconds(); });
   const std::uint64_t per_epoch = steps_per_epoch(input.epoch_images, config.train.global_batch);
   const std::uint64_t total = per_epoch * static_cast<std::uint64_t>(config.train.epochs);
   const std::uint64_t last = std::min(total, options.max_steps.value_or(total));
@@ -105,10 +113,11 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
 
   const Schedules schedules(config.optim, config.loss, config.train, static_cast<std::int64_t>(per_epoch));
   std::optional<Stepper> stepper;
-  world.agree([&] { stepper.emplace(state, config, communicator); });
+  world.agree([&] { stepper.emplace(state, config, communicator, &sections); });
   stepper->buckets().compare_over_ranks();
   const std::unique_ptr<BatchSource> batches = make_batches(input, config, world, state.step);
   BadSamples bad(world, config.data.max_bad, per_epoch * static_cast<std::uint64_t>(config.train.global_batch));
+  Stragglers stragglers(world.gather(world.host()));
   std::unique_ptr<MetricsFile> metrics_file;
   if (world.rank() == 0) metrics_file = std::make_unique<MetricsFile>(options.run / "metrics.jsonl", state.step);
 
@@ -121,6 +130,7 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
   Clock::time_point reported = start;
   while (state.step < last && !result.stopped) {
     const Clock::time_point step_start = Clock::now();
+    sections.begin_step(state.step + 1);
     if (inject("step-" + std::to_string(state.step), world.rank())) state.online.values().narrow(0, 0, 1).add_(1);
     Batch batch = batches->next();
     bad.report(batch);
@@ -131,13 +141,17 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
       const StepBundle bundle = make_bundle(world, facts, state.step + 1, input, batch, state, step);
       skip_or_end(world, config.train, options.run, bundle, state, [&] {
         if (state.step != saved && state.step > 0)
-          save(world, state, config, input.fingerprint, per_epoch, options.run);
+          save(world, sections, state, config, input.fingerprint, per_epoch, options.run);
       });
     }
     inject_into_state(state, world.rank());
 
     const bool out_of_time = options.max_seconds && seconds_since(start) >= *options.max_seconds;
-    StepMetrics metrics = gather_metrics(step, {batch.wait_seconds, batch.bad.size(), out_of_time}, communicator);
+    const RankFacts mine{batch.wait_seconds, batch.bad.size(), out_of_time, sections.take_times()};
+    sections.enter(Section::reduce);
+    StepMetrics metrics = gather_metrics(step, mine, communicator);
+    sections.enter(Section::update);
+    stragglers.add(metrics.rank_times);
     bad.count(batch.epoch, metrics.bad_samples);
     metrics.step = state.step;
     metrics.epoch = batch.epoch;
@@ -147,22 +161,26 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
     batches->recycle(std::move(batch));
     result.last_loss = metrics.loss.loss;
     result.stopped = metrics.stop && state.step < last;
+    const bool report_now = seconds_since(reported) >= kReportSeconds || state.step == last;
+    if (report_now && world.size() > 1) metrics.ranks = stragglers.take();
     if (metrics_file) metrics_file->write(metrics);
-    if (seconds_since(reported) >= kReportSeconds || state.step == last) {
+    if (report_now) {
       report(metrics, total);
       reported = Clock::now();
     }
     const auto every = [&](int interval) {
       return interval > 0 && state.step % static_cast<std::uint64_t>(interval) == 0;
     };
-    if (every(config.train.check_replicas_every)) check_replicas(world, state);
+    if (every(config.train.check_replicas_every) && !inject("skip-replica-check", state.step, world.rank())) {
+      check_replicas(world, state);
+    }
     if (every(config.checkpoint.every_steps) || result.stopped || bad.too_many()) {
-      save(world, state, config, input.fingerprint, per_epoch, options.run);
+      save(world, sections, state, config, input.fingerprint, per_epoch, options.run);
       saved = state.step;
     }
     if (bad.too_many()) bad.end_run();
   }
-  if (saved != state.step) save(world, state, config, input.fingerprint, per_epoch, options.run);
+  if (saved != state.step) save(world, sections, state, config, input.fingerprint, per_epoch, options.run);
   communicator.shutdown();
 
   result.bad_samples = bad.total();
