@@ -22,8 +22,7 @@
 #include "base/hdf5.hpp"
 #include "comm/mpi_communicator.hpp"
 #include "comm/world.hpp"
-#include "objective/masks.hpp"
-#include "train/batch_tensors.hpp"
+#include "support/view_tensors.hpp"
 #include "train/step.hpp"
 #include "train/threads.hpp"
 
@@ -187,7 +186,7 @@ class Replay {
     if (mask.numel() != kept_patches(side * side, config_.views.mask_ratio)) {
       throw data_error("the mask keeps another number of patches than the ratio says", group + "/keep");
     }
-    return make_step_input(views, config_.views.random, mask, config_.model.patch_size);
+    return test::make_step_input(views, config_.views.random, mask, config_.model.patch_size);
   }
 
   /// Compares elements where `included` (undefined: all) is true.

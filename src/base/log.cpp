@@ -47,6 +47,14 @@ void info(std::string_view text) {
 void warn(std::string_view text) {
   logger()->warn("{}", one_line(text));
 }
+void warn_of_any_rank(std::string_view text) {
+  const std::string line = one_line(text);
+  const spdlog::details::log_msg message(kName, spdlog::level::warn, line);
+  for (const auto& sink : logger()->sinks()) {
+    sink->log(message);
+    sink->flush();
+  }
+}
 void error(std::string_view text) {
   logger()->error("{}", one_line(text));
 }

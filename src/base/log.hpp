@@ -18,6 +18,8 @@ void add_file(const std::filesystem::path& file);
 
 void info(std::string_view text);
 void warn(std::string_view text);
+/// A warning that is heard from every rank; the caller says which rank it is.
+void warn_of_any_rank(std::string_view text);
 /// Written by every rank; the caller says which rank it is.
 void error(std::string_view text);
 void flush();

@@ -41,6 +41,7 @@ std::uint64_t FlightRecorder::issued(Channel channel, CollectiveKind kind, std::
   record.bytes = bytes;
   record.step = step_;
   record.issued = now();
+  if (counts_ != nullptr) counts_->issued[static_cast<std::size_t>(channel)] = record.sequence + 1;
   if (ring_.size() < capacity) {
     ring_.push_back(std::move(record));
   } else {
@@ -60,7 +61,28 @@ void FlightRecorder::started(std::uint64_t number) {
 
 void FlightRecorder::finished(std::uint64_t number) {
   const std::lock_guard guard(mutex_);
-  if (CollectiveRecord* record = find(number)) record->finished = now();
+  CollectiveRecord* record = find(number);
+  if (record == nullptr) return;
+  record->finished = now();
+  if (record->started != 0) inside_ += record->finished - record->started;
+  const auto channel = static_cast<std::size_t>(record->channel);
+  finished_[channel] = std::max(finished_[channel], record->sequence + 1);
+  if (counts_ != nullptr) counts_->finished[channel] = finished_[channel];
+}
+
+double FlightRecorder::seconds_inside() const {
+  const std::lock_guard guard(mutex_);
+  return 1e-9 * static_cast<double>(inside_);
+}
+
+void FlightRecorder::publish(CollectiveCounts* counts) {
+  const std::lock_guard guard(mutex_);
+  counts_ = counts;
+  if (counts == nullptr) return;
+  for (std::size_t c = 0; c < 2; ++c) {
+    counts->issued[c] = sequences_[c];
+    counts->finished[c] = finished_[c];
+  }
 }
 
 std::vector<CollectiveRecord> FlightRecorder::records() const {

@@ -2,6 +2,7 @@
 // What this rank communicated last: read when a job stalls, to tell which collective hangs and who is missing.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
@@ -30,6 +31,12 @@ struct CollectiveRecord {
   std::int64_t finished = 0;  ///< This rank has the result.
 };
 
+/// How many collectives of each channel a rank has asked for and has finished; may lie in shared memory.
+struct CollectiveCounts {
+  std::atomic<std::uint64_t> issued[2];
+  std::atomic<std::uint64_t> finished[2];
+};
+
 /// A ring of the last collectives. All calls may come from any thread.
 class FlightRecorder {
  public:
@@ -47,6 +54,12 @@ class FlightRecorder {
   /// Oldest first.
   std::vector<CollectiveRecord> records() const;
 
+  /// Seconds from start to end, over all finished collectives.
+  double seconds_inside() const;
+
+  /// Keeps `counts` up to date from now on; nullptr: no longer.
+  void publish(CollectiveCounts* counts);
+
  private:
   CollectiveRecord* find(std::uint64_t number);
 
@@ -54,6 +67,9 @@ class FlightRecorder {
   std::vector<CollectiveRecord> ring_;
   std::uint64_t next_ = 0;           ///< Number of the next record; it stands at next_ % capacity.
   std::uint64_t sequences_[2] = {};  ///< Next of each channel.
+  std::uint64_t finished_[2] = {};   ///< Sequence after the last that is finished.
+  std::int64_t inside_ = 0;          ///< Nanoseconds.
+  CollectiveCounts* counts_ = nullptr;
   std::uint64_t step_ = 0;
 };
 

@@ -3,14 +3,13 @@
 
 #include <link.h>
 
-#include <future>
-#include <memory>
 #include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "base/error.hpp"
+#include "comm/bounded.hpp"
 
 namespace msn {
 
@@ -47,17 +46,6 @@ Error late(const std::string& what, NcclLink::Duration limit) {
           {},
           "look for a rank that ended or hangs; NCCL_DEBUG=INFO tells what NCCL waits for, NCCL_SOCKET_IFNAME chooses "
           "its network"};
-}
-
-/// Runs `call` in a thread that is given up if it takes longer than `limit`.
-bool returns_within(NcclLink::Duration limit, std::function<void()> call) {
-  const auto done = std::make_shared<std::promise<void>>();
-  std::future<void> ended = done->get_future();
-  std::thread([done, call = std::move(call)] {
-    call();
-    done->set_value();
-  }).detach();
-  return ended.wait_for(limit) == std::future_status::ready;
 }
 
 }  // namespace
@@ -141,7 +129,7 @@ void NcclLink::finish(Duration limit) {
     state_ = State::finished;
     comm = std::exchange(comm_, nullptr);
   }
-  if (!returns_within(limit, [comm] { static_cast<void>(ncclCommDestroy(comm)); })) throw late("to let go", limit);
+  if (!run_bounded(limit, [comm] { static_cast<void>(ncclCommDestroy(comm)); })) throw late("to let go", limit);
 }
 
 bool NcclLink::abort(Duration limit) noexcept {
@@ -152,7 +140,7 @@ bool NcclLink::abort(Duration limit) noexcept {
     state_ = State::aborted;
     const ncclComm_t comm = std::exchange(comm_, nullptr);
     lock.unlock();
-    return comm == nullptr || returns_within(limit, [comm] { static_cast<void>(ncclCommAbort(comm)); });
+    return comm == nullptr || run_bounded(limit, [comm] { static_cast<void>(ncclCommAbort(comm)); });
   } catch (...) {  // No thread to be had.
     return false;
   }

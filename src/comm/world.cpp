@@ -4,11 +4,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <climits>
 #include <cstdlib>
 #include <exception>
 #include <numeric>
 #include <optional>
+#include <thread>
 
 namespace msn {
 
@@ -184,7 +186,18 @@ void World::abort(int code) {
   int initialized = 0, finalized = 0;
   MPI_Initialized(&initialized);
   MPI_Finalized(&finalized);
-  if (initialized != 0 && finalized == 0) MPI_Abort(MPI_COMM_WORLD, code);
+  if (initialized != 0 && finalized == 0) {
+    // MPI_Abort asks others for help, and may wait for them: with a link that is down, for ever.
+    try {
+      std::thread([code] {
+        std::this_thread::sleep_for(std::chrono::seconds(5));
+        std::_Exit(code);
+      }).detach();
+    } catch (const std::exception&) {
+      // No thread is to be had; MPI_Abort alone must do.
+    }
+    MPI_Abort(MPI_COMM_WORLD, code);
+  }
   std::_Exit(code);
 }
 

@@ -12,13 +12,12 @@
 #include "data/training_data.hpp"
 #include "objective/prior.hpp"
 #include "train/bad_samples.hpp"
+#include "train/input.hpp"
 #include "train/plan.hpp"
 
 namespace msn {
 
 namespace {
-
-constexpr std::uint64_t kImageNetImages = 1281167;  ///< ILSVRC 2012, training set.
 
 struct ImageCount {
   std::uint64_t images;
@@ -27,6 +26,7 @@ struct ImageCount {
 
 ImageCount count_images(const Config& config, const DryRunOptions& options) {
   if (options.images) return {*options.images, "as given"};
+  if (config.data.input == DataInput::synthetic) return {synthetic_images(config), "made up"};
   const auto is_there = [](const std::filesystem::path& path) {
     return !path.empty() && std::filesystem::exists(path / "dataset.json");
   };

@@ -12,6 +12,7 @@
 #include <optional>
 
 #include "base/error.hpp"
+#include "comm/watchdog.hpp"
 #include "comm/world.hpp"
 #include "data/dataset.hpp"
 #include "evaluate/encoder.hpp"
@@ -30,6 +31,7 @@ struct Arguments {
   std::filesystem::path train, test;
   std::uint64_t train_stride = 1, test_stride = 1;
   KnnOptions knn;
+  double watchdog = 600;
   bool json = false;
 };
 
@@ -98,6 +100,8 @@ double accuracy(const World& world, const Features& train, const Features& test,
 
 void run_knn(const World& world, const Arguments& arguments) {
   const auto start = std::chrono::steady_clock::now();
+  Watchdog watchdog(world, {.limit = Seconds(arguments.watchdog)});
+  Sections& sections = watchdog.sections();
   const int threads = set_up_threads(world, 0);
   const Subject subject = choose_subject(world, arguments);
   const auto train_set = open_labelled(world, arguments.train);
@@ -108,10 +112,13 @@ void run_knn(const World& world, const Arguments& arguments) {
                        "pack both from folders with the same class names");
     }
   });
-  const Features train =
-      extract_features(world, *train_set, arguments.train_stride, subject.config, threads, subject.encode);
-  const Features test =
-      extract_features(world, *test_set, arguments.test_stride, subject.config, threads, subject.encode);
+  sections.enter(Section::evaluate);
+  const auto encode = [&](const at::Tensor& images) {
+    sections.touch();
+    return subject.encode(images);
+  };
+  const Features train = extract_features(world, *train_set, arguments.train_stride, subject.config, threads, encode);
+  const Features test = extract_features(world, *test_set, arguments.test_stride, subject.config, threads, encode);
   const auto classes = static_cast<int>(train_set->manifest().classes.size());
   const double top1 = accuracy(world, train, test, classes, arguments.knn);
   if (world.rank() != 0) return;
@@ -163,6 +170,10 @@ Command make_eval_command(CLI::App& parent) {
   knn->add_option("--vote", arguments->knn.vote, "weighted (default): exp(similarity / temperature); majority")
       ->transform(CLI::CheckedTransformer(
           std::map<std::string, Vote>{{"weighted", Vote::weighted}, {"majority", Vote::majority}}));
+  knn->add_option("--watchdog", arguments->watchdog,
+                  "End with code 124 when a rank shows no progress for six times these seconds; 0: never")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   knn->add_flag("--json", arguments->json, "Print one machine-readable line last");
   knn->footer(
       "Example:\n"

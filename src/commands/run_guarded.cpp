@@ -15,6 +15,7 @@
 
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "comm/crash.hpp"
 #include "comm/world.hpp"
 
 namespace msn {
@@ -107,6 +108,7 @@ int run_guarded(int argc, char** argv, const Program& program) {
     this_rank = " on rank " + std::to_string(world->rank()) + " of " + std::to_string(world->size()) + " (host " +
                 world->host() + ")";
     std::set_terminate(on_terminate);
+    install_crash_handler(this_rank);
     log::set_voice(world->rank() == 0);
     return run_command(*world, *parsed.command);
   } catch (...) {

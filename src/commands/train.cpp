@@ -60,7 +60,8 @@ Config shared_config(const World& world, const Arguments& arguments) {
   world.agree([&] {
     config = parse_config(text, arguments.config.string(), arguments.overrides);
     if (!arguments.data.empty()) use_one_data_set(config, arguments.data);
-    if (config.data.path.empty() && config.data.sets.empty() && !arguments.dry_run) {
+    const bool needs_data = config.data.input == DataInput::images && !arguments.dry_run;
+    if (needs_data && config.data.path.empty() && config.data.sets.empty()) {
       throw config_error("no data set is named", "data.path", "set data.path or give --data DIR (see msn pack --help)");
     }
   });

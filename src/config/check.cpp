@@ -67,7 +67,7 @@ void resolve_sets(Config& config, const Places& places) {
     throw config_error("only some of the data sets have a weight", where(places, {"data.set"}),
                        "give each [[data.set]] a weight, or none: then each image comes once an epoch");
   }
-  if (data.epoch_images > 0 && data.sets.size() < 2) {
+  if (data.epoch_images > 0 && data.sets.size() < 2 && data.input == DataInput::images) {
     throw config_error("data.epoch_images is set for a single data set", where(places, {"data.epoch_images"}),
                        "leave it out: an epoch is one pass over the data set");
   }

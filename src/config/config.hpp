@@ -20,6 +20,9 @@ enum class Interpolation { bilinear, bicubic };
 /// when both passes are needed, h_in > h_out and h_in - h_out > 2 (w_in - w_out).
 enum class ResizeOrder { horizontal, pillow13 };
 
+/// What training reads: a packed data set, or numbers made up once, which cost nothing.
+enum class DataInput { images, synthetic };
+
 /// Where encoded images are kept after they were read: nowhere, or in the memory of each rank.
 enum class DataCache { none, ram };
 
@@ -38,12 +41,13 @@ struct DataSetConfig {
 };
 
 struct DataConfig {
+  DataInput input = DataInput::images;
   std::filesystem::path path;  ///< Folder of a packed data set; relative to the working directory.
   int workers = 0;             ///< Loader threads a rank; 0: chosen from the cores this rank may use.
   DataOrder order = DataOrder::shuffled;
-  int block = 256;                ///< Consecutive samples that stay together; blockwise only.
-  int window = 64;                ///< Blocks whose samples are shuffled together; blockwise only.
-  int epoch_images = 0;           ///< Draws of an epoch from several sets; 0: as many as they hold together.
+  int block = 256;       ///< Consecutive samples that stay together; blockwise only.
+  int window = 64;       ///< Blocks whose samples are shuffled together; blockwise only.
+  int epoch_images = 0;  ///< Draws of an epoch from several sets, 0: as many as they hold together; of synthetic input.
   std::filesystem::path staging;  ///< Folder on a disk of each node that gets a copy of the data; empty: none.
   DataCache cache = DataCache::none;
   std::vector<DataSetConfig> sets;  ///< Instead of path.
@@ -133,7 +137,8 @@ struct CheckpointConfig {
 };
 
 struct RuntimeConfig {
-  int threads = 0;  ///< Compute threads a rank; 0: cores this rank may use.
+  int threads = 0;        ///< Compute threads a rank; 0: cores this rank may use.
+  double watchdog = 600;  ///< Seconds that a section of a step may last before the job is ended; 0: for ever.
 
   bool operator==(const RuntimeConfig&) const = default;
 };

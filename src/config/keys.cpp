@@ -18,6 +18,7 @@ namespace {
 using namespace std::string_view_literals;
 
 // In the order of their enumerators.
+constexpr std::array kDataInput{"images"sv, "synthetic"sv};
 constexpr std::array kDataCache{"none"sv, "ram"sv};
 constexpr std::array kDataOrder{"shuffled"sv, "blockwise"sv};
 constexpr std::array kMaskPer{"batch"sv, "image"sv};
@@ -68,6 +69,7 @@ constexpr int kMany = std::numeric_limits<int>::max();
 using C = Config;
 
 const Key kKeys[] = {
+    {"data", "input", choice<&C::data, &DataConfig::input>(kDataInput)},
     {"data", "path", PathField{[](Config& c) -> std::filesystem::path& { return c.data.path; }}, Effect::none},
     {"data", "workers", whole<&C::data, &DataConfig::workers>(0, 1024), Effect::none},
     {"data", "order", choice<&C::data, &DataConfig::order>(kDataOrder)},
@@ -138,6 +140,7 @@ const Key kKeys[] = {
     {"checkpoint", "writers", whole<&C::checkpoint, &CheckpointConfig::writers>(1, 65536), Effect::none},
 
     {"runtime", "threads", whole<&C::runtime, &RuntimeConfig::threads>(0, 4096), Effect::none},
+    {"runtime", "watchdog", real<&C::runtime, &RuntimeConfig::watchdog>(0, 1e6), Effect::none},
 };
 
 DataSetConfig& last_set(Config& c) {

@@ -3,8 +3,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
+
+#include "data/masks.hpp"
 
 namespace msn {
 
@@ -17,18 +20,60 @@ struct BadSample {
   std::string reason;
 };
 
-/// One rank's share of a step, ready for the network. View 0 is the target view, then the random anchor views, then the
-/// focal ones.
+/// The views of one kind as rows of their visible patches, ready for one product with the patch embedding.
+struct ViewRows {
+  int views = 0;             ///< Of each sample.
+  int grid = 0;              ///< Patches a side, masked ones counted.
+  std::int64_t visible = 0;  ///< Patches of a view that have a row.
+  /// Normalised pixels, [views][samples][visible][3 * patch²]; values of a patch in the order channel, row, column.
+  std::vector<float> rows;
+  /// Which patches the rows are, numbered row by row: [visible], the same for all, or [views][samples][visible]; empty:
+  /// all of them, rising.
+  std::vector<std::int64_t> keep;
+};
+
+/// One rank's share of a step, ready for the network.
 struct Batch {
   std::uint64_t epoch = 0;
   std::uint64_t position = 0;  ///< Global position in the epoch of this rank's first sample.
   /// In order of position: the keys of all random draws, of one data set the numbers of the samples (Draw::key).
   std::vector<std::uint64_t> samples;
   std::vector<BadSample> bad;  ///< In order of place; one that was bad itself stands after what it replaced.
-  /// views[v]: normalised pixels of all samples, float32, [samples][3][size][size], row-major.
-  std::vector<std::vector<float>> views;
-  std::vector<int> view_sizes;  ///< Pixels a side of each view.
-  double wait_seconds = 0;      ///< How long the caller of next() waited for it.
+  ViewRows target;             ///< One view of each sample, never masked.
+  ViewRows random;             ///< Masked anchor views of the target's size.
+  ViewRows focal;              ///< Small anchor views.
+  double wait_seconds = 0;     ///< How long the caller of next() waited for it.
+};
+
+/// Whose share of which steps, and how views become rows.
+struct BatchOptions {
+  int global_batch = 1;
+  int patch_size = 1;  ///< Pixels a side.
+  int rank = 0;
+  int world_size = 1;
+  std::uint64_t first_step = 0;
+};
+
+/// Gives the groups of a batch with its samples, epoch and position their sizes, and draws their masks. The rows are
+/// left to the caller; memory that is there is used again.
+void shape_batch(const ViewsConfig& views, const VisiblePatches& visible, Batch& batch);
+
+/// The rows of sample `index` in view `view` of a shaped batch: view 0 is the target view, then the random ones follow,
+/// then the focal ones.
+std::span<float> rows_of(Batch& batch, int view, std::size_t index);
+/// The patches that these rows are; empty: all of them, rising.
+std::span<const std::int64_t> kept_of(const Batch& batch, int view, std::size_t index);
+
+/// Where batches come from, step after step.
+class BatchSource {
+ public:
+  virtual ~BatchSource() = default;
+
+  /// The next step's batch; waits until it is made.
+  virtual Batch next() = 0;
+
+  /// Gives a batch back, so that its memory serves again. Optional.
+  virtual void recycle(Batch&& used) = 0;
 };
 
 }  // namespace msn

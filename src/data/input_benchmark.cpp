@@ -4,15 +4,14 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <cmath>
 #include <ctime>
 #include <mutex>
-#include <numeric>
 #include <utility>
 
 #include "base/error.hpp"
 #include "data/colour.hpp"
 #include "data/decode.hpp"
+#include "data/masks.hpp"
 #include "data/views.hpp"
 #include "data/workers.hpp"
 
@@ -28,16 +27,12 @@ double thread_cpu_seconds() {
 
 enum class Output { pixels, patch_rows };
 
-/// Patches of each view that are written as rows: all of them, or as many as a mask leaves.
+/// Patches of each view that are written as rows, with the mask of the first step.
 std::vector<std::vector<std::int64_t>> visible_patches(const Config& config) {
+  const VisiblePatches visible(config.views, config.model.patch_size, config.train.seed, config.train.global_batch);
   std::vector<std::vector<std::int64_t>> out;
-  for (int view = 0; view < view_count(config.views); ++view) {
-    const std::int64_t side = view_size(config.views, view) / config.model.patch_size;
-    double count = static_cast<double>(side * side);
-    if (view >= 1 && view <= config.views.random) count = std::floor(count * (1.0 - config.views.mask_ratio));
-    out.emplace_back(static_cast<std::size_t>(count));
-    std::iota(out.back().begin(), out.back().end(), 0);
-  }
+  for (int view = 0; view < view_count(config.views); ++view)
+    out.push_back(visible.of(view, 0, 0, 0));
   return out;
 }
 

@@ -16,10 +16,9 @@
 #include <thread>
 #include <utility>
 
-#include "base/crc32c.hpp"
 #include "base/error.hpp"
-#include "data/decode.hpp"
 #include "data/read_plan.hpp"
+#include "data/sample_reader.hpp"
 #include "data/views.hpp"
 #include "data/workers.hpp"
 
@@ -31,7 +30,7 @@ namespace {
 struct Job {
   std::size_t index = 0;  ///< In the batch.
   TurnedImage image;
-  std::atomic<std::size_t> next_view{0};
+  std::atomic<int> next_view{0};
   int users = 0;  ///< Workers at it. The last to leave, when no view is left to take, has made it whole.
 };
 
@@ -65,10 +64,6 @@ struct Task {
   Job* job = nullptr;     ///< Whose views to make.
 };
 
-std::size_t values_of(int size) {
-  return std::size_t{3} * static_cast<std::size_t>(size) * static_cast<std::size_t>(size);
-}
-
 /// One of `spare` with its memory, or a new one.
 template <class T>
 std::unique_ptr<T> take_spare(std::vector<std::unique_ptr<T>>& spare) {
@@ -80,10 +75,9 @@ std::unique_ptr<T> take_spare(std::vector<std::unique_ptr<T>>& spare) {
 
 /// What a worker makes images and views with, in the same memory one after the other.
 struct Scratch {
-  explicit Scratch(const ViewsConfig& views) : maker(views) {}
-  ByteBuffer bytes;  ///< Of images that are read one by one.
-  Decoder decoder;
-  Image decoded;
+  // The sets differ in mean and standard deviation only.
+  explicit Scratch(const TrainingData& data) : reader(data), maker(data.sets.front().views) {}
+  SampleReader reader;
   ViewMaker maker;
 };
 
@@ -91,12 +85,18 @@ struct Scratch {
 
 class Loader::Impl {
  public:
-  Impl(const TrainingData& data, const LoaderOptions& options)
-      : data_(data), options_(options), next_step_(options.first_step) {
+  Impl(const TrainingData& data, const BatchOptions& options, int workers)
+      : data_(data),
+        views_(view_count(data.sets.front().views)),
+        options_(options),
+        visible_(data.sets.front().views, options.patch_size, data.mixture.seed(), options.global_batch),
+        next_step_(options.first_step) {
     for (const TrainingSet& set : data.sets)
       normalisers_.emplace_back(set.views);
+    for (int view = 0; view < views_; ++view)
+      all_patches_.push_back(visible_.is_masked(view) ? std::vector<std::int64_t>() : visible_.of(view, 0, 0, 0));
     share_of(options.first_step);  // Throws where the numbers do not fit.
-    const int count = options.workers > 0 ? options.workers : allowed_cores();
+    const int count = workers > 0 ? workers : allowed_cores();
     for (int i = 0; i < count; ++i)
       threads_.emplace_back([this](const std::stop_token& stop) { work(stop); });
   }
@@ -126,7 +126,7 @@ class Loader::Impl {
 
   void recycle(Batch&& used) {
     const std::lock_guard guard(mutex_);
-    if (spare_views_.size() < batches_ahead) spare_views_.push_back(std::move(used.views));
+    if (spare_batches_.size() < batches_ahead) spare_batches_.push_back(std::move(used));
   }
 
  private:
@@ -135,7 +135,7 @@ class Loader::Impl {
     ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), 10);
     std::unique_lock lock(mutex_);
     try {
-      Scratch scratch(data_.sets.front().views);  // They differ in mean and standard deviation only.
+      Scratch scratch(data_);
       std::optional<Task> task;
       while (work_.wait(lock, stop, [&] { return (task = take()).has_value(); }) && !stop.stop_requested()) {
         switch (task->work) {
@@ -169,7 +169,7 @@ class Loader::Impl {
       }
       if (slot->runs_taken < slot->reads.runs.size()) return Task{Work::read, slot.get(), slot->runs_taken++, nullptr};
       for (const auto& job : slot->jobs) {
-        if (job->next_view < slot->batch.views.size()) {
+        if (job->next_view < views_) {
           ++job->users;
           return Task{Work::views, slot.get(), 0, job.get()};
         }
@@ -187,16 +187,17 @@ class Loader::Impl {
   Slot* begin_batch() {
     std::unique_ptr<Slot> slot = take_spare(spare_slots_);
     slot->batch = {};
+    if (!spare_batches_.empty()) {
+      slot->batch = std::move(spare_batches_.back());
+      spare_batches_.pop_back();
+    }
+    slot->batch.samples.clear();
+    slot->batch.bad.clear();
     slot->reads.runs.clear();
     slot->ready.clear();
     slot->planned = false;
     slot->runs_taken = slot->images_taken = slot->finished = 0;
     slot->share = share_of(next_step_++);
-    Batch& batch = slot->batch;
-    if (!spare_views_.empty()) {
-      batch.views = std::move(spare_views_.back());
-      spare_views_.pop_back();
-    }
     slots_.push_back(std::move(slot));
     return slots_.back().get();
   }
@@ -217,13 +218,7 @@ class Loader::Impl {
       slot.buffer.resize(reads.bytes);
       for (const ReadRun& run : reads.runs)
         data_.sets[run.set].store->will_need(run.shard, run.offset, run.size);
-      const ViewsConfig& views = data_.sets.front().views;  // Sizes are the same for all.
-      batch.views.resize(static_cast<std::size_t>(view_count(views)));
-      for (std::size_t v = 0; v < batch.views.size(); ++v) {
-        const int size = view_size(views, static_cast<int>(v));
-        batch.view_sizes.push_back(size);
-        batch.views[v].resize(batch.samples.size() * values_of(size));
-      }
+      shape_batch(data_.sets.front().views, visible_, batch);  // Sizes are the same for all sets.
     } catch (...) {
       error = std::current_exception();
       reads.runs.clear();
@@ -250,27 +245,13 @@ class Loader::Impl {
     slot.bytes.clear();
     for (int i = 0; i < slot.share.count; ++i) {
       const Draw draw = data_.mixture.at(slot.share.epoch, slot.share.position + static_cast<std::uint64_t>(i));
-      Extent extent = locate(draw);
-      slot.bytes.push_back(cached(draw, extent.size));
+      Extent extent = locate(data_, draw);
+      slot.bytes.push_back(cached(data_, draw, extent.size));
       if (!slot.bytes.back().empty()) extent.size = 0;
       slot.draws.push_back(draw);
       slot.extents.push_back(extent);
       slot.batch.samples.push_back(draw.key);
     }
-  }
-
-  Extent locate(const Draw& draw) const {
-    Extent extent = data_.sets[draw.set].store->locate(draw.index);
-    extent.set = draw.set;
-    return extent;
-  }
-
-  /// Its `size` bytes, or none if they are not in the cache.
-  std::span<const std::byte> cached(const Draw& draw, std::size_t size) const {
-    const ByteCache* cache = data_.sets[draw.set].cache.get();
-    const std::byte* bytes = cache != nullptr ? cache->find(draw.index) : nullptr;
-    if (bytes == nullptr) return {};
-    return {bytes, size};
   }
 
   void read(Slot& slot, const ReadRun& run, std::unique_lock<std::mutex>& lock) {
@@ -300,8 +281,7 @@ class Loader::Impl {
     std::vector<BadSample> bad;
     std::exception_ptr error;
     try {
-      decode_or_replace(slot, index, scratch, bad);
-      job->image.assign(scratch.decoded);
+      job->image.assign(scratch.reader.read(slot.draws[index], index, slot.bytes[index], bad));
     } catch (...) {
       error = std::current_exception();
     }
@@ -309,7 +289,7 @@ class Loader::Impl {
     std::move(bad.begin(), bad.end(), std::back_inserter(slot.batch.bad));
     if (error) {
       fail(slot, index, error);
-      job->next_view = slot.batch.views.size();
+      job->next_view = views_;
     }
     slot.jobs.push_back(std::move(job));
     work_.notify_all();
@@ -323,15 +303,17 @@ class Loader::Impl {
     lock.unlock();
     std::exception_ptr error;
     try {
-      std::size_t view = 0;
-      while (!stop.stop_requested() && (view = job.next_view++) < batch.views.size()) {
-        const int size = batch.view_sizes[view];
-        const std::span<float> out = std::span(batch.views[view]).subspan(job.index * values_of(size), values_of(size));
+      int view = 0;
+      while (!stop.stop_requested() && (view = job.next_view++) < views_) {
         const Draw& draw = slot.draws[job.index];
+        const ViewsConfig& views = data_.sets[draw.set].views;
         const ViewParameters parameters =
-            draw_view(data_.sets[draw.set].views, job.image.width(), job.image.height(),
+            draw_view(views, job.image.width(), job.image.height(),
                       {data_.mixture.seed(), batch.epoch, draw.key, static_cast<std::uint32_t>(view)});
-        normalisers_[draw.set].write_planes(maker.make(job.image, parameters, size), out);
+        std::span<const std::int64_t> kept = kept_of(batch, view, job.index);
+        if (kept.empty()) kept = all_patches_[static_cast<std::size_t>(view)];
+        normalisers_[draw.set].write_patch_rows(maker.make(job.image, parameters, view_size(views, view)),
+                                                options_.patch_size, kept, rows_of(batch, view, job.index));
       }
     } catch (...) {
       error = std::current_exception();
@@ -353,46 +335,12 @@ class Loader::Impl {
     slot.failed = index;
   }
 
-  /// Decodes an image of the batch, or what replaces it.
-  void decode_or_replace(const Slot& slot, std::size_t index, Scratch& scratch, std::vector<BadSample>& bad) const {
-    Draw draw = slot.draws[index];
-    const SampleStore& store = *data_.sets[draw.set].store;
-    Extent extent = locate(draw);
-    std::span<const std::byte> bytes = slot.bytes[index];
-    while (true) {
-      std::string reason;
-      try {
-        if (bytes.empty() || crc32c(bytes) != extent.checksum) bytes = read_alone(extent, scratch.bytes);
-        scratch.decoder.decode(bytes, scratch.decoded);
-        if (ByteCache* cache = data_.sets[draw.set].cache.get()) cache->keep(draw.index, bytes);
-        return;
-      } catch (const Error& error) {
-        if (error.code() != ExitCode::data) throw;
-        reason = error.problem();
-      }
-      if (bad.size() + 1 >= most_bad_in_a_row) {
-        throw data_error(std::to_string(bad.size() + 1) + " images in a row are bad, the last one because " + reason,
-                         store.describe(draw.index),
-                         "look at the disk; copy the shards again or pack the images again");
-      }
-      const std::uint64_t replacement = data_.mixture.replacement(draw);
-      bad.push_back({index, draw.index, replacement, store.describe(draw.index), reason});
-      draw.index = replacement;
-      extent = locate(draw);
-      bytes = cached(draw, extent.size);
-    }
-  }
-
-  std::span<const std::byte> read_alone(const Extent& extent, ByteBuffer& buffer) const {
-    const std::span<std::byte> bytes = buffer.resize(extent.size);
-    data_.sets[extent.set].store->read(extent.shard, extent.offset, bytes);
-    if (crc32c(bytes) != extent.checksum) throw data_error("the image is damaged: its checksum is wrong");
-    return bytes;
-  }
-
   const TrainingData& data_;
+  const int views_;                      ///< Of each sample.
   std::vector<Normaliser> normalisers_;  ///< One a set.
-  const LoaderOptions options_;
+  const BatchOptions options_;
+  const VisiblePatches visible_;
+  std::vector<std::vector<std::int64_t>> all_patches_;  ///< Of each view that is not masked, rising.
 
   std::mutex mutex_;
   std::condition_variable_any work_;   ///< There may be something to do.
@@ -402,11 +350,12 @@ class Loader::Impl {
   std::deque<std::unique_ptr<Slot>> slots_;  ///< In step order.
   std::vector<std::unique_ptr<Slot>> spare_slots_;
   std::vector<std::unique_ptr<Job>> spare_jobs_;
-  std::vector<std::vector<std::vector<float>>> spare_views_;
+  std::vector<Batch> spare_batches_;
   std::vector<std::jthread> threads_;  ///< Last: ends before what it uses.
 };
 
-Loader::Loader(const TrainingData& data, const LoaderOptions& options) : impl_(std::make_unique<Impl>(data, options)) {}
+Loader::Loader(const TrainingData& data, const BatchOptions& options, int workers)
+    : impl_(std::make_unique<Impl>(data, options, workers)) {}
 
 Loader::~Loader() = default;
 

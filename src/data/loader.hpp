@@ -11,45 +11,33 @@
 
 namespace msn {
 
-/// Whose batches a loader makes.
-struct LoaderOptions {
-  int global_batch = 1;
-  int rank = 0;
-  int world_size = 1;
-  std::uint64_t first_step = 0;
-  int workers = 0;  ///< Threads of low priority; 0: as many as cores that this process may use.
-};
-
 /// Delivers this rank's share of step first_step, first_step + 1, ... without end, epoch after epoch. What a batch
-/// holds is a pure function of (data, views, seed, global_batch, step, rank, world_size): neither the number of
-/// workers nor the moment matters.
+/// holds is a pure function of (data, views, seed, options, step): neither the number of workers nor the moment
+/// matters.
 ///
 /// A worker takes the earliest work that there is: an image whose bytes have come, else a read, else views of an image
 /// that another worker is at, else the next batch. No worker waits for another. Memory, beside the index of the data
-/// set: for each of `batches_ahead` batches and the one in use its views (float32), for each of `batches_ahead` its
+/// set: for each of `batches_ahead` batches and the one in use its rows (float32), for each of `batches_ahead` its
 /// encoded bytes, for each worker one decoded image and the planes of one view.
 ///
 /// An image that cannot be read or decoded is replaced by Mixture::replacement of it, under the random draws of the one
 /// that was to come; Batch::bad says so.
-class Loader {
+class Loader : public BatchSource {
  public:
   static constexpr std::size_t batches_ahead = 3;  ///< In the making or ready; bounds the memory.
-  static constexpr int most_bad_in_a_row = 16;     ///< More than one replacement after the other: the disk is at fault.
 
-  /// `data` must outlive the loader. Throws config_error if the batch cannot be divided by the ranks or is larger than
-  /// the data set.
-  Loader(const TrainingData& data, const LoaderOptions& options);
+  /// `data` must outlive the loader. `workers` threads of low priority; 0: as many as cores that this process may use.
+  /// Throws config_error if the batch cannot be divided by the ranks or is larger than the data set.
+  Loader(const TrainingData& data, const BatchOptions& options, int workers = 0);
   /// Ends the workers: waits for the view or the read each of them is at, and for nothing else.
-  ~Loader();
+  ~Loader() override;
   Loader(const Loader&) = delete;
   Loader& operator=(const Loader&) = delete;
 
-  /// The next step's batch; waits until it is made. Throws if a shard cannot be opened or most_bad_in_a_row images are
-  /// bad in a row; that is the end of this loader.
-  Batch next();
-
-  /// Gives a batch back, so that its memory serves again. Optional.
-  void recycle(Batch&& used);
+  /// Throws if a shard cannot be opened or SampleReader::most_bad_in_a_row images are bad in a row; that is the end of
+  /// this loader.
+  Batch next() override;
+  void recycle(Batch&& used) override;
 
  private:
   class Impl;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/error.hpp"
+#include "base/inject.hpp"
 
 namespace msn {
 
@@ -68,6 +69,7 @@ void SampleStore::will_need(std::size_t shard, std::uint64_t offset, std::size_t
 }
 
 void SampleStore::read(std::size_t shard, std::uint64_t offset, std::span<std::byte> into) const {
+  inject("shard-read", 0);
   file_of(shard)->read_at(into, offset);
 }
 

@@ -4,6 +4,7 @@
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -23,10 +24,12 @@ StepMetrics gather_metrics(const StepReport& report, const RankFacts& facts, con
                                     facts.data_wait_seconds,
                                     facts.stop ? 1.0 : 0.0,
                                     static_cast<double>(facts.bad_samples)};
-  const auto count = static_cast<std::int64_t>(scalars.size());
+  const std::array<double, kRankTimes> times = rank_times(facts.times);
+  const auto first_time = static_cast<std::int64_t>(scalars.size());
+  const std::int64_t count = first_time + static_cast<std::int64_t>(times.size());
   const std::int64_t prototypes = report.objective.targets.size(1);
   const at::Tensor message = at::zeros({count + prototypes}, at::kDouble);
-  std::copy(scalars.begin(), scalars.end(), message.mutable_data_ptr<double>());
+  std::copy(times.begin(), times.end(), std::copy(scalars.begin(), scalars.end(), message.mutable_data_ptr<double>()));
   message.narrow(0, count, prototypes).index_fill_(0, report.objective.targets.argmax(1), 1.0);
 
   const at::Tensor all = communicator.gather(message, "metrics");
@@ -45,6 +48,9 @@ StepMetrics gather_metrics(const StepReport& report, const RankFacts& facts, con
   metrics.stop = most.const_data_ptr<double>()[7] != 0;
   metrics.loss.prototypes_used = most.narrow(0, count, prototypes).sum().item<double>();
   metrics.grad_norm = report.grad_norm;
+  const at::Tensor rank_rows = all.narrow(1, first_time, static_cast<std::int64_t>(times.size())).contiguous();
+  const std::span<double> rows = span_of<double>(rank_rows);
+  metrics.rank_times.assign(rows.begin(), rows.end());
   return metrics;
 }
 
@@ -65,24 +71,41 @@ MetricsFile::MetricsFile(const std::filesystem::path& file, std::uint64_t comple
   out_.open(file, std::ios::app);
 }
 
+namespace {
+
+nlohmann::ordered_json to_json(const StragglerReport& report) {
+  const auto list = [](const Spread& spread) { return nlohmann::ordered_json{spread.min, spread.median, spread.max}; };
+  return {{"steps", report.steps},
+          {"data_seconds", list(report.data)},
+          {"compute_seconds", list(report.compute)},
+          {"waiting_seconds", list(report.waiting)},
+          {"slowest", report.slowest},
+          {"host", report.host},
+          {"section", to_string(report.section)},
+          {"behind_seconds", report.behind}};
+}
+
+}  // namespace
+
 void MetricsFile::write(const StepMetrics& metrics) {
-  const nlohmann::ordered_json line = {{"step", metrics.step},
-                                       {"epoch", metrics.epoch},
-                                       {"loss", metrics.loss.loss},
-                                       {"cross_entropy", metrics.loss.cross_entropy},
-                                       {"me_max", metrics.loss.me_max},
-                                       {"entropy", metrics.loss.entropy},
-                                       {"lr", metrics.schedule.lr},
-                                       {"weight_decay", metrics.schedule.weight_decay},
-                                       {"ema", metrics.schedule.ema_momentum},
-                                       {"sharpen", metrics.schedule.sharpen},
-                                       {"grad_norm", metrics.grad_norm},
-                                       {"prototypes_used", metrics.loss.prototypes_used},
-                                       {"max_target", metrics.loss.max_target},
-                                       {"min_target", metrics.loss.min_target},
-                                       {"images_per_second", metrics.images_per_second},
-                                       {"data_wait_seconds", metrics.data_wait_seconds},
-                                       {"bad_samples", metrics.bad_samples}};
+  nlohmann::ordered_json line = {{"step", metrics.step},
+                                 {"epoch", metrics.epoch},
+                                 {"loss", metrics.loss.loss},
+                                 {"cross_entropy", metrics.loss.cross_entropy},
+                                 {"me_max", metrics.loss.me_max},
+                                 {"entropy", metrics.loss.entropy},
+                                 {"lr", metrics.schedule.lr},
+                                 {"weight_decay", metrics.schedule.weight_decay},
+                                 {"ema", metrics.schedule.ema_momentum},
+                                 {"sharpen", metrics.schedule.sharpen},
+                                 {"grad_norm", metrics.grad_norm},
+                                 {"prototypes_used", metrics.loss.prototypes_used},
+                                 {"max_target", metrics.loss.max_target},
+                                 {"min_target", metrics.loss.min_target},
+                                 {"images_per_second", metrics.images_per_second},
+                                 {"data_wait_seconds", metrics.data_wait_seconds},
+                                 {"bad_samples", metrics.bad_samples}};
+  if (metrics.ranks) line["ranks"] = to_json(*metrics.ranks);
   out_ << line.dump() << '\n' << std::flush;
   if (!out_ && !warned_) {
     warned_ = true;

@@ -4,10 +4,13 @@
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <optional>
+#include <vector>
 
 #include "comm/communicator.hpp"
 #include "objective/schedules.hpp"
 #include "train/step.hpp"
+#include "train/stragglers.hpp"
 
 namespace msn {
 
@@ -18,10 +21,12 @@ struct StepMetrics {
   LossParts loss;  ///< Means over ranks; prototypes_used counts distinct targets of the whole global batch.
   ScheduleValues schedule;
   double grad_norm = 0;
-  double images_per_second = 0;   ///< Source images of the global batch over the step's time, waiting included.
-  double data_wait_seconds = 0;   ///< The longest of all ranks.
-  std::uint64_t bad_samples = 0;  ///< Images of the global batch that were replaced.
-  bool stop = false;              ///< Any rank wants to stop.
+  double images_per_second = 0;          ///< Source images of the global batch over the step's time, waiting included.
+  double data_wait_seconds = 0;          ///< The longest of all ranks.
+  std::uint64_t bad_samples = 0;         ///< Images of the global batch that were replaced.
+  bool stop = false;                     ///< Any rank wants to stop.
+  std::vector<double> rank_times;        ///< rank_times() of every rank, in rank order.
+  std::optional<StragglerReport> ranks;  ///< At the steps of the log's report; with several ranks.
 };
 
 /// What one rank adds to a step's numbers beside its report.
@@ -29,6 +34,7 @@ struct RankFacts {
   double data_wait_seconds = 0;
   std::uint64_t bad_samples = 0;
   bool stop = false;
+  SectionTimes times;  ///< Since the last step's message.
 };
 
 /// Gathers a step's numbers over ranks: one message, in which the stop flag rides along.

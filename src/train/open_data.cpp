@@ -66,14 +66,16 @@ void check_cache(const World& world, const TrainingData& data, std::uint64_t oth
 
 }  // namespace
 
+void check_batch(const Config& config, int ranks) {
+  check_batch_shares(config.train.global_batch, ranks);
+  if (config.train.global_batch < 2) {
+    throw config_error("batch normalisation needs at least 2 images a step", "train.global_batch");
+  }
+}
+
 TrainingData open_data(const World& world, const Config& config, std::uint64_t other_bytes) {
   Config here = config;
-  world.agree([&] {
-    check_batch_shares(config.train.global_batch, world.size());
-    if (config.train.global_batch < 2) {
-      throw config_error("batch normalisation needs at least 2 images a step", "train.global_batch");
-    }
-  });
+  world.agree([&] { check_batch(config, world.size()); });
   if (!config.data.staging.empty()) stage(world, here);
   std::optional<TrainingData> data;
   world.agree([&] {

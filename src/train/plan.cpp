@@ -6,10 +6,10 @@
 #include <numeric>
 
 #include "data/loader.hpp"
+#include "data/masks.hpp"
 #include "data/sampler.hpp"
 #include "data/views.hpp"
 #include "model/cost.hpp"
-#include "objective/masks.hpp"
 #include "train/state.hpp"
 
 namespace msn {
@@ -60,12 +60,12 @@ void count_memory(const Config& config, RunPlan& plan) {
   const double anchor_block = 2 * tape / static_cast<double>(shape.depth);
   plan.activation_bytes = value_bytes * batch * (tape + std::max(target_block, anchor_block));
 
-  double pixels = 0;
-  for (int view = 0; view < view_count(config.views); ++view) {
-    const auto side = static_cast<double>(view_size(config.views, view));
-    pixels += 3 * side * side;
-  }
-  plan.loader_bytes = sizeof(float) * pixels * batch * (Loader::batches_ahead + 1);
+  const VisiblePatches visible(config.views, config.model.patch_size, config.train.seed, config.train.global_batch);
+  double rows = 0;
+  for (int view = 0; view < view_count(config.views); ++view)
+    rows += static_cast<double>(visible.count(view));
+  plan.loader_bytes =
+      sizeof(float) * rows * static_cast<double>(visible.patch_values()) * batch * (Loader::batches_ahead + 1);
 }
 
 }  // namespace

@@ -11,6 +11,8 @@
 
 namespace msn {
 
+constexpr std::uint64_t kImageNetImages = 1281167;  ///< ILSVRC 2012, training set.
+
 struct RunPlan {
   int ranks = 1;
   std::int64_t local_batch = 0;  ///< Images of a step on one rank.

@@ -3,14 +3,13 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <numeric>
 
 #include "base/error.hpp"
 #include "data/draw_text.hpp"
+#include "data/masks.hpp"
 #include "data/read_image.hpp"
 #include "data/sampler.hpp"
 #include "data/views.hpp"
-#include "train/batch_tensors.hpp"
 
 namespace msn {
 
@@ -33,21 +32,6 @@ std::string name_of(const DataSet& set, std::uint64_t sample) {
 std::string view_name(const ViewsConfig& views, int view) {
   if (view == 0) return "target";
   return view <= views.random ? "random " + std::to_string(view) : "focal " + std::to_string(view - views.random);
-}
-
-/// The rows of `masks` are those of the random views; undefined: nothing is masked.
-std::vector<std::int64_t> kept_patches_of(const at::Tensor& masks, const ViewsConfig& views, int view,
-                                          std::int64_t patches) {
-  if (view == 0 || view > views.random || !masks.defined()) {
-    std::vector<std::int64_t> all(static_cast<std::size_t>(patches));
-    std::iota(all.begin(), all.end(), 0);
-    return all;
-  }
-  const at::Tensor mask = masks.dim() == 1 ? masks : masks.select(0, view - 1);
-  const std::int64_t* first = mask.const_data_ptr<std::int64_t>();
-  std::vector<std::int64_t> kept(first, first + mask.numel());
-  std::sort(kept.begin(), kept.end());
-  return kept;
 }
 
 template <class... Numbers>
@@ -80,17 +64,17 @@ ShownSample show_sample(const ShownData& data, const Config& config, std::uint64
   if (data.sets.size() > 1) shown.data_set = set.manifest().name;
   shown.name = name_of(set, shown.sample);
   shown.image = read_image(set, shown.sample);
-  const at::Tensor masks = random_view_masks(config, shown.epoch, shown.position, std::span(&draw.key, 1));
+  const VisiblePatches visible(config.views, config.model.patch_size, config.train.seed, config.train.global_batch);
   for (int v = 0; v < view_count(config.views); ++v) {
     const int size = view_size(config.views, v);
-    const std::int64_t side = size / config.model.patch_size;
     ShownView view;
     view.name = view_name(config.views, v);
     view.parameters = draw_view(config.views, shown.image.width, shown.image.height,
                                 {config.train.seed, shown.epoch, draw.key, static_cast<std::uint32_t>(v)});
     view.pixels = make_view(shown.image, view.parameters, size, config.views);
-    view.patches = side * side;
-    view.kept = kept_patches_of(masks, config.views, v, view.patches);
+    view.patches = std::int64_t{visible.grid(v)} * visible.grid(v);
+    view.kept = visible.of(v, shown.epoch, shown.position, draw.key);
+    std::sort(view.kept.begin(), view.kept.end());
     shown.views.push_back(std::move(view));
   }
   return shown;

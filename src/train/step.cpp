@@ -14,13 +14,14 @@
 
 namespace msn {
 
-Stepper::Stepper(TrainState& state, const Config& config, const Communicator& communicator)
+Stepper::Stepper(TrainState& state, const Config& config, const Communicator& communicator, Sections* sections)
     : state_(state),
       loss_(config.loss),
       clip_(config.optim.clip),
       freeze_prototypes_(config.model.freeze_prototypes),
       log_prior_(log_prior(config.loss, state.online.segment("prototypes").shape[0])),
       communicator_(communicator),
+      sections_(sections),
       online_trunk_(state.online, state.shape),
       target_trunk_(state.target, state.shape),
       online_head_(state.online),
@@ -32,6 +33,7 @@ StepReport Stepper::run(const StepInput& input, const ScheduleValues& schedule) 
   state_.online.gradients().zero_();
   forward_backward(input, schedule.sharpen, report);
   reduce_gradients();
+  const InSection section(sections_, Section::update);
   report.grad_norm = encoder_gradient_norm();
   update(report.grad_norm, schedule);
   ++state_.step;
@@ -39,6 +41,7 @@ StepReport Stepper::run(const StepInput& input, const ScheduleValues& schedule) 
 }
 
 void Stepper::forward_backward(const StepInput& input, double sharpen, StepReport& report) {
+  InSection section(sections_, Section::forward);
   const at::Tensor target_cls = target_trunk_.forward({input.target}, nullptr);
   ViewGroups anchors;
   for (const ViewGroup* group : {&input.random, &input.focal}) {
@@ -65,6 +68,7 @@ void Stepper::forward_backward(const StepInput& input, double sharpen, StepRepor
   report.objective =
       msn_loss(report.z, report.h, state_.online.value("prototypes"), sharpen, loss_, log_prior_, communicator_);
 
+  section.next(Section::backward);
   std::vector<at::Tensor> dz;
   row = 0;
   for (const ViewGroup& group : anchors) {
@@ -77,6 +81,7 @@ void Stepper::forward_backward(const StepInput& input, double sharpen, StepRepor
 
 // As the official code: the encoder's gradients are averaged over ranks, the prototypes' summed.
 void Stepper::reduce_gradients() {
+  const InSection section(sections_, Section::reduce);
   communicator_.sum(state_.online.gradients(), "gradients");
   if (communicator_.size() > 1) state_.online.gradients().narrow(0, 0, state_.encoder_end()).div_(communicator_.size());
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "comm/communicator.hpp"
+#include "comm/sections.hpp"
 #include "config/config.hpp"
 #include "model/head.hpp"
 #include "model/trunk.hpp"
@@ -33,8 +34,9 @@ struct StepReport {
 /// Runs steps on one state. The step's code is the same for float32 and float64: the state's type decides.
 class Stepper {
  public:
-  /// `state` and `communicator` must outlive it. Throws config_error if the prior's file is refused.
-  Stepper(TrainState& state, const Config& config, const Communicator& communicator);
+  /// `state`, `communicator` and `sections`, which it enters if they are given, must outlive it. Throws config_error if
+  /// the prior's file is refused.
+  Stepper(TrainState& state, const Config& config, const Communicator& communicator, Sections* sections = nullptr);
 
   /// Forward, backward, reduction over ranks, clipping, AdamW, EMA. The reduced gradients, unclipped, stay in
   /// state.online.gradients() until the next step. Throws numerics_error, on every rank alike and before any weight has
@@ -53,6 +55,7 @@ class Stepper {
   const bool freeze_prototypes_;
   const at::Tensor log_prior_;  ///< float64 [K]
   const Communicator& communicator_;
+  Sections* const sections_;
   Trunk online_trunk_;
   Trunk target_trunk_;
   Head online_head_;

@@ -14,13 +14,13 @@
 #include "checkpoint/layout.hpp"
 #include "comm/devices.hpp"
 #include "comm/mpi_communicator.hpp"
-#include "data/loader.hpp"
+#include "comm/watchdog.hpp"
 #include "data/sampler.hpp"
 #include "train/bad_samples.hpp"
 #include "train/batch_tensors.hpp"
 #include "train/initial_weights.hpp"
+#include "train/input.hpp"
 #include "train/metrics.hpp"
-#include "train/open_data.hpp"
 #include "train/plan.hpp"
 #include "train/replicas.hpp"
 #include "train/state.hpp"
@@ -37,8 +37,9 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-void save(const World& world, TrainState& state, const Config& config, const std::string& data_fingerprint,
-          std::uint64_t steps_per_epoch, const std::filesystem::path& run) {
+void save(const World& world, Sections& sections, TrainState& state, const Config& config,
+          const std::string& data_fingerprint, std::uint64_t steps_per_epoch, const std::filesystem::path& run) {
+  const InSection section(&sections, Section::checkpoint);
   check_replicas(world, state);
   CheckpointFacts facts;
   facts.step = state.step;
@@ -57,7 +58,7 @@ void save(const World& world, TrainState& state, const Config& config, const std
   }
 }
 
-/// One readable line for people, every few seconds and at the end.
+/// For people, every few seconds and at the end: one line, and with several ranks one about them.
 void report(const StepMetrics& metrics, std::uint64_t total_steps) {
   char line[256];
   std::snprintf(line, sizeof line,
@@ -69,6 +70,7 @@ void report(const StepMetrics& metrics, std::uint64_t total_steps) {
                 static_cast<int>(metrics.loss.prototypes_used), metrics.images_per_second,
                 1e3 * metrics.data_wait_seconds);
   log::info(line);
+  if (metrics.ranks) log::info(to_text(*metrics.ranks));
 }
 
 constexpr double kReportSeconds = 10;
@@ -81,13 +83,16 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
     // A step needs the same for any number of images.
     rank_bytes = plan_run(config, world.size(), static_cast<std::uint64_t>(config.train.global_batch)).rank_bytes();
   });
-  const TrainingData data = open_data(world, config, static_cast<std::uint64_t>(rank_bytes));
-  const std::string data_fingerprint = fingerprint(data);
-  const auto checkpoint = open_run(world, options.run, config, data_fingerprint, options.resume);
+  Watchdog watchdog(world, {.limit = Seconds(config.runtime.watchdog),
+                            .folder = options.run / "flight",
+                            .copies_data = !config.data.staging.empty()});
+  Sections& sections = watchdog.sections();
+  const TrainingInput input = open_input(world, config, static_cast<std::uint64_t>(rank_bytes));
+  const auto checkpoint = open_run(world, options.run, config, input.fingerprint, options.resume);
   if (world.rank() == 0) log::add_file(options.run / "log.txt");
   const int threads = set_up_threads(world, config.runtime.threads);
   const MpiCommunicator communicator(world);
-  const std::uint64_t per_epoch = steps_per_epoch(data.mixture.epoch_images(), config.train.global_batch);
+  const std::uint64_t per_epoch = steps_per_epoch(input.epoch_images, config.train.global_batch);
   const std::uint64_t total = per_epoch * static_cast<std::uint64_t>(config.train.epochs);
   const std::uint64_t last = std::min(total, options.max_steps.value_or(total));
   const at::ScalarType type = config.train.precision == Precision::fp64 ? at::kDouble : at::kFloat;
@@ -108,12 +113,12 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
   check_replicas(world, state);
   const std::string backend = "cpu, MPI, " + std::string(type == at::kFloat ? "fp32 (oneDNN)" : "fp64 (BLAS)");
   const std::vector<RankPlace> places = gather_places(world, nullptr);
-  record_life(world, options.run, config, {threads, backend, data_fingerprint, state.step, places});
+  record_life(world, options.run, config, {threads, backend, input.fingerprint, state.step, places});
   for (const std::string& line : place_table(places))
     log::info(line);
   log::info((checkpoint ? "resuming after step " + std::to_string(state.step) : std::string("starting")) + " on " +
             std::to_string(world.size()) + " ranks with " + std::to_string(threads) + " threads each, " + backend +
-            "; " + std::to_string(image_count(data)) + " images, " + std::to_string(per_epoch) + " steps an epoch, " +
+            "; " + std::to_string(input.images) + " images, " + std::to_string(per_epoch) + " steps an epoch, " +
             std::to_string(total) + " in all, " + std::to_string(state.online.count()) + " parameters");
 
   for (const std::string& warning : dropped_pixels(config))
@@ -121,9 +126,10 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
 
   const Schedules schedules(config.optim, config.loss, config.train, static_cast<std::int64_t>(per_epoch));
   std::optional<Stepper> stepper;
-  world.agree([&] { stepper.emplace(state, config, communicator); });
-  Loader loader(data, {config.train.global_batch, world.rank(), world.size(), state.step, config.data.workers});
+  world.agree([&] { stepper.emplace(state, config, communicator, &sections); });
+  const std::unique_ptr<BatchSource> batches = make_batches(input, config, world, state.step);
   BadSamples bad(world, config.data.max_bad, per_epoch * static_cast<std::uint64_t>(config.train.global_batch));
+  Stragglers stragglers(world.gather(world.host()));
   std::unique_ptr<MetricsFile> metrics_file;
   if (world.rank() == 0) metrics_file = std::make_unique<MetricsFile>(options.run / "metrics.jsonl", state.step);
 
@@ -134,39 +140,47 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
   Clock::time_point reported = start;
   while (state.step < last && !result.stopped) {
     const Clock::time_point step_start = Clock::now();
+    sections.begin_step(state.step + 1);
     if (inject("step-" + std::to_string(state.step), world.rank())) state.online.values().narrow(0, 0, 1).add_(1);
-    Batch batch = loader.next();
+    Batch batch = batches->next();
     bad.report(batch);
-    const StepInput input = make_step_input(batch, config, type);
     const ScheduleValues schedule = schedules.at(static_cast<std::int64_t>(state.step));
-    const StepReport step = stepper->run(input, schedule);
+    const StepReport step = stepper->run(make_step_input(batch, config, type), schedule);
 
     const bool out_of_time = options.max_seconds && seconds_since(start) >= *options.max_seconds;
-    StepMetrics metrics = gather_metrics(step, {batch.wait_seconds, batch.bad.size(), out_of_time}, communicator);
+    const RankFacts facts{batch.wait_seconds, batch.bad.size(), out_of_time, sections.take_times()};
+    sections.enter(Section::reduce);
+    StepMetrics metrics = gather_metrics(step, facts, communicator);
+    sections.enter(Section::update);
+    stragglers.add(metrics.rank_times);
     bad.count(batch.epoch, metrics.bad_samples);
     metrics.step = state.step;
     metrics.epoch = batch.epoch;
     metrics.schedule = schedule;
     metrics.images_per_second = config.train.global_batch / seconds_since(step_start);
-    loader.recycle(std::move(batch));
+    batches->recycle(std::move(batch));
     result.last_loss = metrics.loss.loss;
     result.stopped = metrics.stop && state.step < last;
+    const bool report_now = seconds_since(reported) >= kReportSeconds || state.step == last;
+    if (report_now && world.size() > 1) metrics.ranks = stragglers.take();
     if (metrics_file) metrics_file->write(metrics);
-    if (seconds_since(reported) >= kReportSeconds || state.step == last) {
+    if (report_now) {
       report(metrics, total);
       reported = Clock::now();
     }
     const auto every = [&](int interval) {
       return interval > 0 && state.step % static_cast<std::uint64_t>(interval) == 0;
     };
-    if (every(config.train.check_replicas_every)) check_replicas(world, state);
+    if (every(config.train.check_replicas_every) && !inject("skip-replica-check", state.step, world.rank())) {
+      check_replicas(world, state);
+    }
     if (every(config.checkpoint.every_steps) || result.stopped || bad.too_many()) {
-      save(world, state, config, data_fingerprint, per_epoch, options.run);
+      save(world, sections, state, config, input.fingerprint, per_epoch, options.run);
       saved = state.step;
     }
     if (bad.too_many()) bad.end_run();
   }
-  if (saved != state.step) save(world, state, config, data_fingerprint, per_epoch, options.run);
+  if (saved != state.step) save(world, sections, state, config, input.fingerprint, per_epoch, options.run);
 
   result.bad_samples = bad.total();
   result.step = state.step;

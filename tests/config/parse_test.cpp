@@ -104,6 +104,7 @@ TEST(Parse, SeveralDataSets) {
   expect_in("cannot be overridden", failure(two, {"data.set=[]"}));
   expect_in("cannot be overridden", failure(two, {"data.set.path=a"}));
   expect_in("single data set", failure("[data]\nepoch_images = 9\n"));
+  EXPECT_EQ(parse_config("[data]\ninput = 'synthetic'\nepoch_images = 9\n", "t.toml").data.epoch_images, 9);
 }
 
 TEST(Parse, SectionsMustBeSections) {

@@ -93,7 +93,7 @@ TEST(Digest, LeavesOutWhatChangesNoNumber) {
     return config_digest(parse_config("", "empty", overrides));
   };
   EXPECT_EQ(with({"data.path=elsewhere", "data.workers=3", "data.max_bad=0.5", "data.staging=/tmp", "data.cache=ram", "checkpoint.keep=9", "checkpoint.every_steps=0",
-                  "checkpoint.writers=4", "runtime.threads=2"}),
+                  "checkpoint.writers=4", "runtime.threads=2", "runtime.watchdog=30"}),
             base);
   EXPECT_EQ(with({"model.arch=custom", "model.width=384", "model.depth=12", "model.heads=6"}), base);
   EXPECT_NE(with({"train.seed=1"}), base);

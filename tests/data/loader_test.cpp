@@ -18,6 +18,8 @@ namespace {
 
 constexpr std::uint64_t seed = 7;
 constexpr std::uint64_t images = 26;
+constexpr int patch_size = 4;
+constexpr int view_total = 4;
 
 class LoaderTest : public ::testing::Test {
  protected:
@@ -33,9 +35,8 @@ class LoaderTest : public ::testing::Test {
     config_.views.focal_size = 8;
   }
 
-  static LoaderOptions options(int global_batch, int workers, std::uint64_t first_step = 0, int rank = 0,
-                               int world_size = 1) {
-    return {global_batch, rank, world_size, first_step, workers};
+  static BatchOptions options(int global_batch, std::uint64_t first_step = 0, int rank = 0, int world_size = 1) {
+    return {global_batch, patch_size, rank, world_size, first_step};
   }
 
   /// The data set, for batches of at least `global_batch`.
@@ -55,46 +56,63 @@ class LoaderTest : public ::testing::Test {
     file.write_at(zeros, extent.offset + extent.size / 2);
   }
 
-  /// The views of a batch, made one by one: `pixels` says whose pixels are taken for each sample.
-  std::vector<std::vector<float>> expected_views(std::uint64_t epoch, const std::vector<std::uint64_t>& samples,
-                                                 const std::vector<std::uint64_t>& pixels) const {
+  /// The rows of every view of a batch, one after the other, made one by one: `pixels` says whose pixels are taken for
+  /// each sample.
+  std::vector<std::vector<float>> expected_rows(const Batch& batch, int global_batch,
+                                                const std::vector<std::uint64_t>& pixels) const {
     const DataSet set(dir_ / "set");
-    std::vector<std::vector<float>> views(4);
-    for (std::size_t v = 0; v < views.size(); ++v) {
-      const int size = v < 2 ? 16 : 8;
-      const auto values = static_cast<std::size_t>(3 * size * size);
-      views[v].resize(samples.size() * values);
-      for (std::size_t i = 0; i < samples.size(); ++i) {
+    const VisiblePatches visible(config_.views, patch_size, seed, global_batch);
+    const Normaliser normaliser(config_.views);
+    std::vector<std::vector<float>> rows(view_total);
+    for (int v = 0; v < view_total; ++v) {
+      const auto values = static_cast<std::size_t>(visible.count(v) * visible.patch_values());
+      auto& view = rows[static_cast<std::size_t>(v)];
+      view.resize(batch.samples.size() * values);
+      for (std::size_t i = 0; i < batch.samples.size(); ++i) {
         const Image image = decode(set.read(pixels[i]));
         const auto parameters = draw_view(config_.views, image.width, image.height,
-                                          {seed, epoch, samples[i], static_cast<std::uint32_t>(v)});
-        normalise(make_view(image, parameters, size, config_.views), config_.views,
-                  std::span(views[v]).subspan(i * values, values));
+                                          {seed, batch.epoch, batch.samples[i], static_cast<std::uint32_t>(v)});
+        normaliser.write_patch_rows(make_view(image, parameters, v < 2 ? 16 : 8, config_.views), patch_size,
+                                    visible.of(v, batch.epoch, batch.position + i, batch.samples[i]),
+                                    std::span(view).subspan(i * values, values));
       }
     }
-    return views;
+    return rows;
+  }
+
+  /// The rows of every view of a batch.
+  static std::vector<std::vector<float>> rows_by_view(Batch& batch) {
+    std::vector<std::vector<float>> rows(view_total);
+    for (int v = 0; v < view_total; ++v) {
+      for (std::size_t i = 0; i < batch.samples.size(); ++i) {
+        const auto mine = rows_of(batch, v, i);
+        rows[static_cast<std::size_t>(v)].insert(rows[static_cast<std::size_t>(v)].end(), mine.begin(), mine.end());
+      }
+    }
+    return rows;
   }
 
   /// The global batches of `steps` steps as `world_size` ranks with `workers` threads each make them, put together, and
   /// the numbers of the bad samples they met.
   struct Epochs {
-    std::vector<std::vector<std::vector<float>>> views;  ///< [step][view]
-    std::vector<std::vector<std::uint64_t>> bad;         ///< [step]: bad sample, replacement, bad sample, ...
+    std::vector<std::vector<std::vector<float>>> rows;  ///< [step][view]
+    std::vector<std::vector<std::uint64_t>> bad;        ///< [step]: bad sample, replacement, bad sample, ...
 
     bool operator==(const Epochs&) const = default;
   };
   Epochs run(int global_batch, std::uint64_t steps, int world_size, int workers) const {
     Epochs epochs;
-    epochs.views.resize(steps, std::vector<std::vector<float>>(4));
+    epochs.rows.resize(steps, std::vector<std::vector<float>>(view_total));
     epochs.bad.resize(steps);
     for (int rank = 0; rank < world_size; ++rank) {
       const TrainingData data = open(global_batch);
-      Loader loader(data, options(global_batch, workers, 0, rank, world_size));
+      Loader loader(data, options(global_batch, 0, rank, world_size), workers);
       for (std::uint64_t step = 0; step < steps; ++step) {
         Batch batch = loader.next();
-        for (std::size_t v = 0; v < 4; ++v) {
-          auto& whole = epochs.views[step][v];
-          whole.insert(whole.end(), batch.views[v].begin(), batch.views[v].end());
+        const auto rows = rows_by_view(batch);
+        for (std::size_t v = 0; v < rows.size(); ++v) {
+          auto& whole = epochs.rows[step][v];
+          whole.insert(whole.end(), rows[v].begin(), rows[v].end());
         }
         for (const BadSample& bad : batch.bad) {
           epochs.bad[step].push_back(bad.sample);
@@ -112,7 +130,7 @@ class LoaderTest : public ::testing::Test {
 
 TEST_F(LoaderTest, DeliversStepsInOrder) {
   const TrainingData data = open();
-  Loader loader(data, options(4, 3));
+  Loader loader(data, options(4), 3);
   const Sampler sampler(images, seed);
   for (std::uint64_t step = 0; step < 14; ++step) {
     Batch batch = loader.next();
@@ -120,7 +138,10 @@ TEST_F(LoaderTest, DeliversStepsInOrder) {
     EXPECT_EQ(batch.position, step % 6 * 4);
     for (std::size_t i = 0; i < 4; ++i)
       EXPECT_EQ(batch.samples[i], sampler.at(step / 6, step % 6 * 4 + i));
-    EXPECT_EQ(batch.view_sizes, (std::vector<int>{16, 16, 8, 8}));
+    EXPECT_EQ(batch.target.rows.size(), 4u * 16 * 48);
+    EXPECT_EQ(batch.random.rows.size(), 4u * 13 * 48);  // floor(16 * 0.85)
+    EXPECT_EQ(batch.focal.rows.size(), 2u * 4 * 4 * 48);
+    EXPECT_EQ(batch.random.keep, batch_mask(seed, step / 6, step % 6 * 4, 16, 0.15));
     EXPECT_TRUE(batch.bad.empty());
     loader.recycle(std::move(batch));
   }
@@ -128,9 +149,28 @@ TEST_F(LoaderTest, DeliversStepsInOrder) {
 
 TEST_F(LoaderTest, MakesTheViewsThatTheirParametersSay) {
   const TrainingData data = open();
-  Loader loader(data, options(4, 2, 6));
-  const Batch batch = loader.next();
-  EXPECT_EQ(batch.views, expected_views(batch.epoch, batch.samples, batch.samples));
+  Loader loader(data, options(4, 6), 2);
+  Batch batch = loader.next();
+  EXPECT_EQ(rows_by_view(batch), expected_rows(batch, 4, batch.samples));
+}
+
+TEST_F(LoaderTest, MasksAreThoseOfTheWholeBatchOrOfEachImage) {
+  for (const MaskPer mask_per : {MaskPer::batch, MaskPer::image}) {
+    config_.views.mask_per = mask_per;
+    config_.views.mask_ratio = 0.5;
+    const TrainingData data = open();
+    Loader second_rank(data, options(8, 1, 1, 2), 2);
+    Batch batch = second_rank.next();
+    ASSERT_EQ(batch.position, 8u + 4);
+    EXPECT_EQ(batch.random.keep.size(), mask_per == MaskPer::batch ? 8u : 4u * 8);
+    EXPECT_EQ(rows_by_view(batch), expected_rows(batch, 8, batch.samples));
+  }
+  config_.views.mask_ratio = 0;
+  const TrainingData data = open();
+  Loader loader(data, options(4), 2);
+  Batch batch = loader.next();
+  EXPECT_TRUE(batch.random.keep.empty());
+  EXPECT_EQ(rows_by_view(batch), expected_rows(batch, 4, batch.samples));
 }
 
 TEST_F(LoaderTest, AnyNumberOfRanksAndWorkersMakesTheSameGlobalBatches) {
@@ -170,12 +210,12 @@ TEST_F(LoaderTest, AReplacementHasTheDrawsOfTheImageThatWasToCome) {
   const std::uint64_t bad = sampler.at(1, 14);
   damage(bad);
   const TrainingData data = open();
-  Loader loader(data, options(4, 3, 6 + 3));  // Positions 12 to 15 of the second epoch.
-  const Batch batch = loader.next();
+  Loader loader(data, options(4, 6 + 3), 3);  // Positions 12 to 15 of the second epoch.
+  Batch batch = loader.next();
   ASSERT_EQ(batch.samples[2], bad);
   std::vector<std::uint64_t> pixels = batch.samples;
   pixels[2] = sampler.replacement(1, bad);
-  EXPECT_EQ(batch.views, expected_views(1, batch.samples, pixels));
+  EXPECT_EQ(rows_by_view(batch), expected_rows(batch, 4, pixels));
   ASSERT_EQ(batch.bad.size(), 1u);
   EXPECT_EQ(batch.bad[0].place, 2u);
   EXPECT_EQ(batch.bad[0].sample, bad);
@@ -199,7 +239,7 @@ TEST_F(LoaderTest, AnImageThatIsNoImageIsReplaced) {
   write_dataset_manifest(dir_ / "odd", manifest);
   config_.data.sets.push_back({.path = dir_ / "odd"});
   const TrainingData data = open();
-  Loader loader(data, options(6, 2));
+  Loader loader(data, options(6), 2);
   const Batch batch = loader.next();
   ASSERT_EQ(batch.bad.size(), 1u);
   EXPECT_EQ(batch.bad[0].sample, 3u);
@@ -213,20 +253,20 @@ TEST_F(LoaderTest, TheCacheChangesNoBatchAndServesWithoutTheDisk) {
   EXPECT_EQ(run(12, 6, 2, 3), without);
 
   const TrainingData data = open();
-  std::vector<std::vector<std::vector<float>>> first;
+  std::vector<std::vector<float>> first;
   {
-    Loader loader(data, options(13, 3));
+    Loader loader(data, options(13), 3);
     for (int step = 0; step < 2; ++step)  // A whole epoch.
-      first.push_back(loader.next().views);
+      first.push_back(loader.next().random.rows);
   }
   for (const ShardEntry& shard : data.sets[0].store->manifest().shards)
     std::filesystem::resize_file(dir_ / "set" / shard.file, 0);
-  Loader again(data, options(13, 3));
+  Loader again(data, options(13), 3);
   for (int step = 0; step < 2; ++step) {
     const Batch batch = again.next();
     // The image that is bad, and no other, is bad for another reason now.
     EXPECT_LE(batch.bad.size(), 1u);
-    EXPECT_EQ(batch.views, first[static_cast<std::size_t>(step)]);
+    EXPECT_EQ(batch.random.rows, first[static_cast<std::size_t>(step)]);
   }
 }
 
@@ -243,8 +283,8 @@ TEST_F(LoaderTest, SeveralSetsMakeTheSameGlobalBatchesOnAnyNumberOfRanks) {
 
   // Half of the draws are of the small set, whose levels are not shifted: from 0 to 1.
   const TrainingData data = open(12);
-  Loader loader(data, options(12, 2));
-  const Batch batch = loader.next();
+  Loader loader(data, options(12), 2);
+  Batch batch = loader.next();
   int small = 0;
   std::set<std::uint64_t> keys(batch.samples.begin(), batch.samples.end());
   EXPECT_EQ(keys.size(), 12u);
@@ -253,7 +293,7 @@ TEST_F(LoaderTest, SeveralSetsMakeTheSameGlobalBatchesOnAnyNumberOfRanks) {
     EXPECT_EQ(batch.samples[i], draw.key);
     if (draw.set == 0) continue;
     ++small;
-    const auto view = std::span(batch.views[0]).subspan(i * 3 * 16 * 16, 3 * 16 * 16);
+    const auto view = rows_of(batch, 0, i);
     EXPECT_GE(*std::min_element(view.begin(), view.end()), 0.0f);
     EXPECT_LE(*std::max_element(view.begin(), view.end()), 1.0f);
   }
@@ -264,7 +304,7 @@ TEST_F(LoaderTest, ADeadDiskEndsTheLoader) {
   for (std::uint64_t sample = 0; sample < images; ++sample)
     damage(sample);
   const TrainingData data = open();
-  Loader loader(data, options(4, 3));
+  Loader loader(data, options(4), 3);
   test::expect_data_error([&] { loader.next(); }, {"16 images in a row", "checksum", "sample ", ".h5"});
 }
 
@@ -277,7 +317,7 @@ TEST_F(LoaderTest, AMissingShardEndsTheLoaderAfterTheBatchesBefore) {
   while (sampler.at(0, good_steps) < 8 || sampler.at(0, good_steps) > 16)
     ++good_steps;
   std::filesystem::remove(dir_ / "set" / file);
-  Loader loader(data, options(1, 3));
+  Loader loader(data, options(1), 3);
   for (std::uint64_t step = 0; step < good_steps; ++step)
     EXPECT_NO_THROW(loader.next());
   test::expect_data_error([&] { loader.next(); }, {"missing", file, "copy it again"});
@@ -286,15 +326,15 @@ TEST_F(LoaderTest, AMissingShardEndsTheLoaderAfterTheBatchesBefore) {
 TEST_F(LoaderTest, EndsAtOnceInTheMiddleOfWork) {
   const TrainingData data = open();
   for (int i = 0; i < 20; ++i) {
-    Loader loader(data, options(22, 4));
+    Loader loader(data, options(22), 4);
     if (i % 2 == 0) loader.next();
   }
 }
 
 TEST_F(LoaderTest, RefusesBatchesThatDoNotFit) {
   const TrainingData data = open();
-  EXPECT_THROW(Loader(data, options(5, 1, 0, 0, 2)), Error);
-  EXPECT_THROW(Loader(data, options(27, 1)), Error);
+  EXPECT_THROW(Loader(data, options(5, 0, 0, 2), 1), Error);
+  EXPECT_THROW(Loader(data, options(27), 1), Error);
 }
 
 }  // namespace

@@ -29,7 +29,8 @@ expect "error on rank 0, others wait" 74 '^msn: error on rank 0 of 3 ' $(fail --
 expect "foreign exception" 70 '^msn: error on rank 2 of 3 .*an index is out of range' $(fail --rank 2 --how exception)
 expect "unknown exception" 70 '^msn: error on rank 2 of 3 .*unknown type' $(fail --rank 2 --how unknown)
 expect "exception in a thread" 70 '^msn: error on rank 1 of 3 .*a thread failed' $(fail --rank 1 --how thread)
-expect "segmentation fault" 139 "" $(fail --rank 1 --how segfault)
+expect "segmentation fault" 139 '^msn: error on rank 1 of 3 \(host .*\): segmentation fault: ' $(fail --rank 1 --how segfault)
+expect_lines 1 "^msn: "
 expect "SIGKILL" 137 "" $(fail --rank 1 --how kill)
 expect "exit without MPI_Finalize" 1 "" $(fail --rank 1 --how exit)
 

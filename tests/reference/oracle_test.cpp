@@ -19,9 +19,8 @@
 #include "base/random.hpp"
 #include "comm/mpi_communicator.hpp"
 #include "model/drop_path.hpp"
-#include "objective/masks.hpp"
 #include "support/mpi.hpp"
-#include "train/batch_tensors.hpp"
+#include "support/view_tensors.hpp"
 #include "train/step.hpp"
 
 namespace msn {
@@ -184,9 +183,11 @@ reference::Problem make_problem(const Config& config, const TrainState& state, i
   problem.random = config.views.random;
   const std::vector<std::uint64_t> ids = sample_ids();
   const std::int64_t side = config.views.random_size / config.model.patch_size;
-  problem.keep = config.views.mask_per == MaskPer::batch
-                     ? batch_mask(0, 0, 0, side * side, config.views.mask_ratio)
-                     : image_masks(0, 0, ids, config.views.random, side * side, config.views.mask_ratio);
+  if (config.views.mask_ratio > 0) {
+    problem.keep = config.views.mask_per == MaskPer::batch
+                       ? test::index_tensor(batch_mask(0, 0, 0, side * side, config.views.mask_ratio))
+                       : test::image_masks(ids, config.views.random, side * side, config.views.mask_ratio);
+  }
   const auto branches = [&](int first_view, int views) {
     return drop_path_factors(0, 0, ids, first_view, views, config.model.depth, config.model.drop_path);
   };
@@ -204,7 +205,7 @@ StepInput make_input(const Config& config, const reference::Problem& problem, co
     views.push_back(share(view, 0, communicator).to(type));
   const bool one_mask = !problem.keep.defined() || problem.keep.dim() == 1;
   const at::Tensor keep = one_mask ? problem.keep : share(problem.keep, 0, communicator);
-  StepInput input = make_step_input(views, config.views.random, keep, config.model.patch_size);
+  StepInput input = test::make_step_input(views, config.views.random, keep, config.model.patch_size);
   if (problem.random_branches.defined())
     input.random.branch_scale = share(problem.random_branches, 2, communicator).to(type);
   if (problem.focal_branches.defined())

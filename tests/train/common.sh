@@ -9,6 +9,9 @@ mpirun_template=("$@")
 # shellcheck source=tests/faults/common.sh
 . "$source_dir/tests/faults/common.sh"
 
+# What a process of this test has in its command line.
+echo "$work/" >"$work/marker"
+
 # use_ranks N: sets `mpirun` to start N ranks.
 use_ranks() {
   mpirun=("${mpirun_template[@]/RANKS/$1}")

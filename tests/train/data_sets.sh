@@ -37,6 +37,14 @@ train "blockwise" 0 "done" blockwise --data "$work/elsewhere" --set data.order=b
 case_name="another order"
 ! cmp -s <(losses plain) <(losses blockwise) || complain "the same losses as shuffled"
 
+synthetic=(--set data.input=synthetic --set data.epoch_images=96)
+train "made-up numbers" 0 'warning .*made-up numbers' made-up "${synthetic[@]}"
+train "the same again" 0 "done" made-up-again "${synthetic[@]}"
+same_losses made-up made-up-again
+! cmp -s <(losses plain) <(losses made-up) || complain "the same losses as on images"
+train "images after made-up numbers" 78 'data\.input was .*--force-resume data\.input' made-up --data "$work/elsewhere"
+expect "dry run on made-up numbers" 0 '^images +96, made up' "$msn" train "$config" "${tiny[@]}" "${synthetic[@]}" --dry-run
+
 # Three quarters of the draws from one set, a quarter from the other.
 cat >"$work/sets.toml" <<TEXT
 [[data.set]]

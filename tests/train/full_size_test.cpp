@@ -13,9 +13,9 @@
 #include <string>
 #include <vector>
 
-#include "base/random.hpp"
 #include "comm/mpi_communicator.hpp"
 #include "config/config.hpp"
+#include "data/synthetic_batches.hpp"
 #include "support/mpi.hpp"
 #include "train/batch_tensors.hpp"
 #include "train/step.hpp"
@@ -47,21 +47,6 @@ void draw_weights(TrainState& state) {
   state.target.values().copy_(state.online.values().narrow(0, 0, state.target.values().numel()));
 }
 
-Batch random_images(const Config& config) {
-  Batch batch;
-  batch.samples = {3, 8};
-  for (int v = 0; v < 1 + config.views.random + config.views.focal; ++v) {
-    const int size = v <= config.views.random ? config.views.random_size : config.views.focal_size;
-    RandomStream stream(1, 0, 0, static_cast<std::uint32_t>(v), Purpose::generator);
-    std::vector<float> pixels(static_cast<std::size_t>(kBatch) * 3 * static_cast<std::size_t>(size * size));
-    for (float& pixel : pixels)
-      pixel = static_cast<float>(stream.normal());
-    batch.views.push_back(std::move(pixels));
-    batch.view_sizes.push_back(size);
-  }
-  return batch;
-}
-
 class FullSize : public testing::TestWithParam<const char*> {};
 
 TEST_P(FullSize, TakesAStep) {
@@ -73,7 +58,9 @@ TEST_P(FullSize, TakesAStep) {
   const MpiCommunicator communicator(test::world());
   TrainState state(vit_shape(config.model), config.model.prototypes, at::kFloat);
   draw_weights(state);
-  const StepInput input = make_step_input(random_images(config), config, at::kFloat);
+  const Batch batch =
+      SyntheticBatches(config, 10, {.global_batch = kBatch, .patch_size = config.model.patch_size}).next();
+  const StepInput input = make_step_input(batch, config, at::kFloat);
   Stepper stepper(state, config, communicator);
   const Schedules schedules(config.optim, config.loss, config.train, 1000);
 

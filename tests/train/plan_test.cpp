@@ -11,8 +11,8 @@
 #include <string_view>
 
 #include "base/error.hpp"
-#include "base/random.hpp"
 #include "comm/mpi_communicator.hpp"
+#include "data/synthetic_batches.hpp"
 #include "model/cost.hpp"
 #include "support/mpi.hpp"
 #include "train/batch_tensors.hpp"
@@ -60,19 +60,9 @@ Config tiny() {
   return config;
 }
 
-/// Six images' views of noise.
-StepInput noise_input(const Config& config) {
-  Batch batch;
-  for (int view = 0; view < 6; ++view) {
-    const int side = view < 3 ? 20 : 9;
-    batch.view_sizes.push_back(side);
-    auto& pixels = batch.views.emplace_back();
-    RandomStream stream(1, 0, 0, static_cast<std::uint32_t>(view), Purpose::generator);
-    for (int i = 0; i < 6 * 3 * side * side; ++i)
-      pixels.push_back(static_cast<float>(stream.normal()));
-  }
-  batch.samples = {0, 1, 2, 3, 4, 5};
-  return make_step_input(batch, config, at::kDouble);
+StepInput made_up_input(const Config& config) {
+  const Batch batch = SyntheticBatches(config, 6, {.global_batch = 6, .patch_size = 4}).next();
+  return make_step_input(batch, config, at::kDouble);  // A copy, for it changes the type.
 }
 
 TEST(Plan, CountsTheOperationsThatAStepRuns) {
@@ -87,7 +77,7 @@ TEST(Plan, CountsTheOperationsThatAStepRuns) {
   TrainState state(vit_shape(config.model), config.model.prototypes, at::kDouble);
   state.initialise(1);
   EXPECT_EQ(state.online.count(), plan.trunk_parameters + plan.head_parameters + plan.prototype_parameters);
-  const StepInput input = noise_input(config);
+  const StepInput input = made_up_input(config);
   Stepper stepper(state, config, communicator);
   operations_of_products = 0;
   const auto handle = at::addThreadLocalCallback(at::RecordFunctionCallback(count_product).needsInputs(true));
@@ -105,7 +95,7 @@ TEST(Plan, CountsWhatATapeKeeps) {
   const VitShape shape = vit_shape(config.model);
   TrainState state(shape, config.model.prototypes, at::kDouble);
   state.initialise(1);
-  const StepInput input = noise_input(config);
+  const StepInput input = made_up_input(config);
   Tape tape;
   Trunk(state.online, shape).forward({input.random, input.focal}, &tape);
 

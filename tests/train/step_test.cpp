@@ -13,8 +13,8 @@
 
 #include "base/random.hpp"
 #include "comm/mpi_communicator.hpp"
-#include "objective/masks.hpp"
 #include "support/mpi.hpp"
+#include "support/view_tensors.hpp"
 #include "train/batch_tensors.hpp"
 
 namespace msn {
@@ -60,8 +60,9 @@ StepInput make_input(const Config& config, int step, std::int64_t begin, std::in
     }
     views.push_back(view.to(type));
   }
-  const at::Tensor keep = batch_mask(0, 0, static_cast<std::uint64_t>(step), 16, config.views.mask_ratio);
-  return make_step_input(views, config.views.random, keep, config.model.patch_size);
+  const auto mask = batch_mask(0, 0, static_cast<std::uint64_t>(step), 16, config.views.mask_ratio);
+  const at::Tensor keep = test::index_tensor(mask);
+  return test::make_step_input(views, config.views.random, keep, config.model.patch_size);
 }
 
 /// ‖a - b‖ / ‖b‖ without the elements whose gradient is exactly zero in exact arithmetic (tests/golden/README.md).
@@ -191,22 +192,46 @@ TEST(Step, RefusesGradientsThatAreNotFiniteAndKeepsTheWeights) {
   EXPECT_EQ(state.step, 0u);
 }
 
-TEST(StepInput, OfImageMasksGivesEveryImageItsOwnPatches) {
-  std::vector<at::Tensor> views;
-  const at::Tensor pixels = at::empty({2, 3, 16, 16}, at::kDouble).normal_();
-  for (int v = 0; v < 2; ++v)
-    views.push_back(pixels + v);
-  const std::vector<std::uint64_t> samples{4, 9};
-  const at::Tensor keep = image_masks(0, 0, samples, 1, 16, 0.5);
-  const StepInput input = make_step_input(views, 1, keep, 4);
-  const StepInput unmasked = make_step_input(views, 1, {}, 4);
-  ASSERT_EQ(input.random.patches.size(1), 8);
-  for (std::int64_t b = 0; b < 2; ++b) {
-    for (std::int64_t i = 0; i < 8; ++i) {
-      const auto patch = keep[b][i].item<std::int64_t>();
-      EXPECT_TRUE(input.random.patches[b][i].equal(unmasked.random.patches[b][patch]));
-    }
+/// A batch whose every row holds its own number in each place.
+Batch numbered_batch(const ViewsConfig& views, int patch_size) {
+  Batch batch;
+  batch.samples = {4, 9};
+  shape_batch(views, VisiblePatches(views, patch_size, 0, 2), batch);
+  float number = 0;
+  for (ViewRows* group : {&batch.target, &batch.random, &batch.focal}) {
+    for (std::size_t i = 0; i < group->rows.size(); ++i)
+      group->rows[i] = number + static_cast<float>(i / static_cast<std::size_t>(3 * patch_size * patch_size));
+    number += 1000;
   }
+  return batch;
+}
+
+TEST(StepInput, HasTheRowsAndMasksOfTheBatch) {
+  Config config = tiny();
+  config.views.random = 2;
+  const Batch batch = numbered_batch(config.views, config.model.patch_size);
+  const StepInput input = make_step_input(batch, config, at::kFloat);
+  EXPECT_EQ(input.target.patches.sizes(), (std::vector<std::int64_t>{2, 16, 48}));
+  EXPECT_EQ(input.random.patches.sizes(), (std::vector<std::int64_t>{4, 11, 48}));
+  EXPECT_EQ(input.focal.patches.sizes(), (std::vector<std::int64_t>{4, 4, 48}));
+  EXPECT_EQ(input.random.patches[3][10][47].item<float>(), 1000 + 3 * 11 + 10);
+  EXPECT_EQ(input.random.patches.const_data_ptr<float>(), batch.random.rows.data());
+  EXPECT_FALSE(input.target.keep.defined());
+  EXPECT_FALSE(input.focal.keep.defined());
+  EXPECT_EQ(input.focal.grid, 2);
+  EXPECT_TRUE(input.random.keep.equal(test::index_tensor(batch_mask(0, 0, 0, 16, config.views.mask_ratio))));
+  EXPECT_EQ(make_step_input(batch, config, at::kDouble).focal.patches.scalar_type(), at::kDouble);
+}
+
+TEST(StepInput, OfImageMasksHasOneForEachImage) {
+  Config config = tiny();
+  config.views.random = 2;
+  config.views.focal = 0;
+  config.views.mask_per = MaskPer::image;
+  const Batch batch = numbered_batch(config.views, config.model.patch_size);
+  const StepInput input = make_step_input(batch, config, at::kFloat);
+  EXPECT_TRUE(input.random.keep.equal(test::image_masks(batch.samples, 2, 16, config.views.mask_ratio)));
+  EXPECT_FALSE(input.focal.patches.defined());
 }
 
 }  // namespace

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// What Linux tells of a process of this host.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace msn {
+
+enum class ProcessState { running, stopped, traced, ended, unknown };
+
+/// `traced`: a debugger is attached, whether it has stopped the process or not. `stopped`: by a signal.
+ProcessState process_state(int pid);
+
+/// The process that traces `pid`, 0 for none.
+int tracer_of(int pid);
+
+/// A thread of this process.
+struct ThreadFacts {
+  int id = 0;
+  std::string name;
+  char state = '?';        ///< As in proc(5): R, S, D, T, ...
+  double cpu_seconds = 0;  ///< Used so far.
+  std::string waits_in;    ///< Function of the kernel; empty: none, or not told.
+};
+std::vector<ThreadFacts> threads_of_this_process();
+
+/// The cores that this process may use, as Linux lists them: "0-3,8".
+std::string allowed_cores();
+
+}  // namespace msn
