@@ -51,12 +51,14 @@ if(MSN_TORCH)
     if(_missing)
       string(REPLACE " => not found" "" _missing "${_missing}")
       string(REPLACE ";" ", " _missing "${_missing}")
-      message(FATAL_ERROR "${LibTorch_CUDA_LIBRARY} needs libraries that are not there: ${_missing}. Install the nvidia-* "
-                          "packages that this torch names beside it, or set Torch_ROOT to a complete LibTorch with CUDA")
+      message(FATAL_ERROR "${LibTorch_CUDA_LIBRARY} needs libraries that are not there: ${_missing}. Run "
+                          "launch/setup --cuda, or set Torch_ROOT to a complete LibTorch with CUDA")
     endif()
-    find_package(CUDAToolkit REQUIRED)
+    find_package(CUDARuntime REQUIRED)
     find_package(NCCL 2.18 REQUIRED)
-    target_link_libraries(msn_torch INTERFACE LibTorch::cuda CUDA::cudart NCCL::nccl)
+    # No definition and no include folder comes with it: a source that does not itself call CUDA compiles to the very same
+    # object as without, which the compiler cache knows. The few others link CUDARuntime::cudart and NCCL::nccl.
+    target_link_libraries(msn_torch INTERFACE LibTorch::cuda)
   else()
     target_link_libraries(msn_torch INTERFACE LibTorch::cpu)
   endif()

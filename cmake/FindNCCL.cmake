@@ -11,10 +11,11 @@ set(_hints ${NCCL_ROOT} $ENV{NCCL_ROOT})
 foreach(_dir IN LISTS LibTorch_LIBRARY_DIRS)
   list(APPEND _hints ${_dir}/..)
 endforeach()
+find_package(CUDAToolkit QUIET)
 list(APPEND _hints ${CUDAToolkit_LIBRARY_ROOT} ${CUDAToolkit_TARGET_DIR})
 find_path(NCCL_INCLUDE_DIR nccl.h HINTS ${_hints} PATH_SUFFIXES include)
 # The wheel ships no libnccl.so, only the name that programs load.
-find_library(NCCL_LIBRARY NAMES nccl libnccl.so.2 HINTS ${_hints} PATH_SUFFIXES lib lib64)
+find_library(NCCL_LIBRARY NAMES nccl libnccl.so.2 NAMES_PER_DIR HINTS ${_hints} PATH_SUFFIXES lib lib64)
 mark_as_advanced(NCCL_INCLUDE_DIR NCCL_LIBRARY)
 
 if(NCCL_INCLUDE_DIR)

@@ -27,7 +27,7 @@ else()
 endif()
 if(MSN_CUDA)
   list(APPEND _rows
-    "GPU|CUDA ${CUDAToolkit_VERSION}"
+    "GPU|CUDA ${CUDARuntime_VERSION} (${CUDARuntime_LIBRARY})"
     "NCCL|${NCCL_VERSION} (${NCCL_LIBRARY})")
 else()
   list(APPEND _rows "GPU|none (MSN_CUDA=OFF)")

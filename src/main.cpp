@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "comm/gpus.hpp"
 #include "commands/bench.hpp"
 #include "commands/eval.hpp"
 #include "commands/inspect.hpp"
@@ -12,7 +13,7 @@
 
 int main(int argc, char** argv) {
   const msn::Program program{
-      .version = msn::version_text(),
+      .version = msn::version_text(msn::gpu_library_versions()),
       .commands =
           {
               msn::make_pack_command,

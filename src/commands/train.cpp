@@ -10,6 +10,7 @@
 #include "base/error.hpp"
 #include "base/files.hpp"
 #include "base/log.hpp"
+#include "comm/devices.hpp"
 #include "comm/world.hpp"
 #include "commands/dry_run.hpp"
 #include "commands/replay.hpp"
@@ -24,6 +25,7 @@ struct Arguments {
   std::filesystem::path config;
   std::vector<std::string> overrides;
   std::filesystem::path data;
+  std::string device = "auto";
   std::string resume = "auto";
   TrainOptions options;
   bool dry_run = false;
@@ -68,12 +70,29 @@ Config shared_config(const World& world, const Arguments& arguments) {
   return config;
 }
 
+/// Training runs on the CPU. For --device cuda it is found out what stands in the way, before LibTorch uses CUDA.
+void check_device(const World& world, const std::string& device) {
+  if (device == "cpu") return;
+  const VisibleGpus visible = visible_gpus();
+  if (device == "auto") {
+    if (world.rank() == 0 && !visible.gpus.empty()) {
+      log::warn("training on a GPU is not finished: this run uses the CPU, the GPUs of this host (" +
+                std::to_string(visible.gpus.size()) + " x " + visible.gpus.front().name + ") stay idle");
+    }
+    return;
+  }
+  bind_gpu(world, visible);
+  world.agree(
+      [] { throw config_error("training on a GPU is not finished in this msn", "--device cuda", "use --device cpu"); });
+}
+
 void run(const World& world, const Arguments& arguments) {
   const Config config = shared_config(world, arguments);
   if (arguments.dry_run) {
     dry_run(world, config, arguments.dry, arguments.json);
     return;
   }
+  check_device(world, arguments.device);
   if (!arguments.replay.empty()) {
     replay_step(world, config, {arguments.options.run, arguments.replay}, arguments.json);
     return;
@@ -127,6 +146,12 @@ Command make_train_command(CLI::App& parent) {
       ->take_all();
   app->add_option("--run", arguments->options.run, "Folder of the run: checkpoints, metrics, log");
   app->add_option("--data", arguments->data, "Folder of the packed data set, instead of data.path or [[data.set]]");
+  app->add_option(
+         "--device", arguments->device,
+         "auto, cpu or cuda. Training on a GPU is not finished: auto is the CPU, and cuda says what is there and "
+         "ends with 78")
+      ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
+      ->capture_default_str();
   app->add_option("--resume", arguments->resume, "auto: from the newest whole checkpoint of the run; never; or a step")
       ->capture_default_str();
   app->add_option("--force-resume", *forced, "Key that may differ from the checkpoint's run; may be given again")

@@ -97,7 +97,6 @@ std::optional<fs::path> open_run(const World& world, const fs::path& run, const 
 }
 
 void record_life(const World& world, const fs::path& run, const Config& config, const RunFacts& facts) {
-  const std::vector<std::string> hosts = world.gather(world.host());
   world.on_root([&]() -> std::string {
     write_durably(run / "config.toml", to_toml(config));
     nlohmann::json lives = nlohmann::json::array();
@@ -105,17 +104,26 @@ void record_life(const World& world, const fs::path& run, const Config& config, 
       const auto earlier = nlohmann::json::parse(read_text(run / "run.json"), nullptr, false);
       if (earlier.is_object() && earlier.contains("lives") && earlier["lives"].is_array()) lives = earlier["lives"];
     }
+    nlohmann::json ranks = nlohmann::json::array();
+    for (const RankPlace& place : facts.places) {
+      ranks.push_back({{"rank", place.rank},
+                       {"host", place.host},
+                       {"device", place.device},
+                       {"pci", place.pci},
+                       {"cores", place.cores},
+                       {"numa", place.numa}});
+    }
     lives.push_back({{"started", utc_now()},
                      {"first_step", facts.first_step},
                      {"world_size", world.size()},
-                     {"hosts", hosts},
+                     {"ranks", ranks},
                      {"threads", facts.threads},
                      {"backend", facts.backend},
                      {"hdf5", h5::library_version()},
                      {"config_digest", config_digest(config)}});
     const nlohmann::json run_json = {
         {"seed", config.train.seed}, {"data_fingerprint", facts.data_fingerprint}, {"lives", lives}};
-    write_durably(run / "run.json", run_json.dump(2) + "\n");
+    write_durably(run / "run.json", run_json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
     return "";
   });
 }

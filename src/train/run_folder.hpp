@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "comm/devices.hpp"
 #include "comm/world.hpp"
 #include "config/config.hpp"
 
@@ -26,6 +27,7 @@ struct RunFacts {
   std::string backend;  ///< Which collectives, device, GEMM.
   std::string data_fingerprint;
   std::uint64_t first_step = 0;
+  std::vector<RankPlace> places;  ///< Of all ranks.
 };
 
 /// Makes `run` (0750) with checkpoints/, checks that it can be written, and decides from where to start: the checkpoint

@@ -12,6 +12,7 @@
 #include "base/log.hpp"
 #include "checkpoint/checkpoint.hpp"
 #include "checkpoint/layout.hpp"
+#include "comm/devices.hpp"
 #include "comm/mpi_communicator.hpp"
 #include "comm/watchdog.hpp"
 #include "data/sampler.hpp"
@@ -102,7 +103,10 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
   check_replicas(world, state);
   const std::string backend = "cpu, MPI (" + communicator.description() + "), " +
                               std::string(type == at::kFloat ? "fp32 (oneDNN)" : "fp64 (BLAS)");
-  record_life(world, options.run, config, {threads, backend, input.fingerprint, state.step});
+  const std::vector<RankPlace> places = gather_places(world, nullptr);
+  record_life(world, options.run, config, {threads, backend, input.fingerprint, state.step, places});
+  for (const std::string& line : place_table(places))
+    log::info(line);
   log::info((checkpoint ? "resuming after step " + std::to_string(state.step) : std::string("starting")) + " on " +
             std::to_string(world.size()) + " ranks with " + std::to_string(threads) + " threads each, " + backend +
             "; " + std::to_string(input.images) + " images, " + std::to_string(per_epoch) + " steps an epoch, " +

@@ -18,7 +18,7 @@ complain() {
 # leftovers: processes of this test that are still there. The pattern comes from a file, so that grep does not find itself.
 echo "$marker" >"$work/marker"
 leftovers() {
-  grep -lsaF -f "$work/marker" /proc/[0-9]*/cmdline | cut -d/ -f3
+  (cd "$work" && grep -lsaF -f marker /proc/[0-9]*/cmdline) | cut -d/ -f3
 }
 
 # objects: what jobs keep outside of processes: shared memory, and the session folders of Open MPI.

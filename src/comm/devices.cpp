@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "comm/devices.hpp"
+
+#include <algorithm>
+#include <array>
+#include <fstream>
+#include <map>
+#include <set>
+
+#include "base/error.hpp"
+#include "base/wire.hpp"
+#include "comm/cores.hpp"
+
+namespace msn {
+
+namespace {
+
+/// What tells machines apart where names do not: containers of one machine may have different names, and those of two
+/// the same.
+std::string machine_id(const std::string& host) {
+  std::ifstream file("/proc/sys/kernel/random/boot_id");
+  std::string id;
+  return std::getline(file, id) && !id.empty() ? id : host;
+}
+
+constexpr std::size_t kColumns = 5;
+using Row = std::array<std::string, kColumns>;
+
+std::string device_of(const RankPlace& place) {
+  return place.pci.empty() ? place.device : place.device + " " + place.pci;
+}
+
+std::string or_unknown(const std::string& text) {
+  return text.empty() ? "?" : text;
+}
+
+Row row_of(const RankPlace& place) {
+  return {std::to_string(place.rank), one_line(place.host), one_line(device_of(place)), or_unknown(place.cores),
+          or_unknown(place.numa)};
+}
+
+/// At most about 24 characters of a list of ranges, cut at a comma.
+std::string shortened(const std::string& ranges) {
+  constexpr std::size_t most = 24;
+  if (ranges.size() <= most) return ranges;
+  return ranges.substr(0, ranges.rfind(',', most)) + ",...";
+}
+
+std::string merged(std::span<const RankPlace* const> places, std::string RankPlace::*list) {
+  std::set<int> all;
+  for (const RankPlace* place : places) {
+    const std::vector<int> numbers = parse_ranges(place->*list);
+    all.insert(numbers.begin(), numbers.end());
+  }
+  const std::vector<int> sorted(all.begin(), all.end());
+  return or_unknown(shortened(format_ranges(sorted)));
+}
+
+/// One line for all ranks of a machine.
+Row row_of(std::span<const RankPlace* const> places) {
+  std::vector<int> ranks;
+  std::map<std::string, int> devices;
+  for (const RankPlace* place : places) {
+    ranks.push_back(place->rank);
+    ++devices[place->device];
+  }
+  std::string device;
+  for (const auto& [name, count] : devices) {
+    device += (device.empty() ? "" : ", ") + std::to_string(count) + " x " + one_line(name);
+  }
+  return {shortened(format_ranges(ranks)), one_line(places.front()->host), device, merged(places, &RankPlace::cores),
+          merged(places, &RankPlace::numa)};
+}
+
+std::vector<std::string> aligned(const std::vector<Row>& rows) {
+  std::array<std::size_t, kColumns> widths{};
+  for (const Row& row : rows) {
+    for (std::size_t i = 0; i < kColumns; ++i)
+      widths[i] = std::max(widths[i], row[i].size());
+  }
+  std::vector<std::string> lines;
+  for (const Row& row : rows) {
+    std::string line;
+    for (std::size_t i = 0; i < kColumns; ++i) {
+      line += row[i];
+      if (i + 1 < kColumns) line += std::string(widths[i] - row[i].size() + 2, ' ');
+    }
+    lines.push_back(std::move(line));
+  }
+  return lines;
+}
+
+}  // namespace
+
+int choose_gpu(int visible, int local_rank, int local_size) {
+  MSN_CHECK(visible >= 0 && local_rank >= 0 && local_rank < local_size);
+  if (visible == 0) throw config_error("no device was found", "--device cuda", "use --device cpu");
+  if (visible == 1) return 0;
+  if (visible >= local_size) return local_rank;
+  throw config_error(
+      std::to_string(local_size) + " ranks of this host see " + std::to_string(visible) + " GPUs", "--device cuda",
+      "start at most one rank for each GPU, for instance with mpirun --map-by ppr:" + std::to_string(visible) +
+          ":node");
+}
+
+std::vector<RankPlace> gather_places(const World& world, const Gpu* gpu) {
+  const std::vector<int> cores = allowed_cores();
+  WireWriter mine;
+  mine.put(world.host());
+  mine.put(machine_id(world.host()));
+  mine.put(gpu == nullptr ? std::string("cpu") : gpu->name);
+  mine.put(gpu == nullptr ? std::string() : gpu->pci);
+  mine.put(format_ranges(cores));
+  mine.put(format_ranges(numa_nodes(cores)));
+  std::vector<RankPlace> places;
+  for (const std::string& text : world.gather(mine.take())) {
+    WireReader from(text);
+    RankPlace place;
+    place.rank = static_cast<int>(places.size());
+    for (std::string* field : {&place.host, &place.machine, &place.device, &place.pci, &place.cores, &place.numa}) {
+      *field = from.text();
+    }
+    places.push_back(std::move(place));
+  }
+  return places;
+}
+
+void check_distinct_gpus(std::span<const RankPlace> places) {
+  std::map<std::pair<std::string, std::string>, const RankPlace*> owners;
+  for (const RankPlace& place : places) {
+    if (place.pci.empty()) continue;
+    const auto [owner, is_new] = owners.try_emplace({place.machine, place.pci}, &place);
+    if (is_new) continue;
+    throw config_error("ranks " + std::to_string(owner->second->rank) + " and " + std::to_string(place.rank) +
+                           " have the same GPU: " + device_of(place),
+                       "host " + place.host,
+                       "let each rank see all GPUs of its host or a GPU of its own (CUDA_VISIBLE_DEVICES, srun "
+                       "--gpu-bind=none), and start at most one rank for each");
+  }
+}
+
+Gpu bind_gpu(const World& world, const VisibleGpus& visible) {
+  Gpu gpu;
+  world.agree([&] {
+    if (!visible.built_with_cuda) {
+      throw config_error("this msn was built without CUDA", "--device cuda",
+                         "build the preset cuda (launch/setup --cuda, launch/build cuda) and start "
+                         "build/cuda/msn, or use --device cpu");
+    }
+    if (visible.gpus.empty()) {
+      throw config_error("no device was found: " + visible.why_none, "--device cuda",
+                         "look at nvidia-smi and CUDA_VISIBLE_DEVICES on this host, or use --device cpu");
+    }
+    const int number = choose_gpu(static_cast<int>(visible.gpus.size()), world.local_rank(), world.local_size());
+    use_gpu(number);
+    gpu = visible.gpus[static_cast<std::size_t>(number)];
+  });
+  const std::vector<RankPlace> places = gather_places(world, &gpu);
+  world.agree([&] { check_distinct_gpus(places); });
+  return gpu;
+}
+
+std::vector<std::string> place_table(std::span<const RankPlace> places, std::size_t most) {
+  if (places.size() <= most) {
+    std::vector<Row> rows{{"rank", "host", "device", "cores", "NUMA"}};
+    for (const RankPlace& place : places)
+      rows.push_back(row_of(place));
+    return aligned(rows);
+  }
+  std::vector<std::vector<const RankPlace*>> machines;
+  std::map<std::string, std::size_t> index;
+  for (const RankPlace& place : places) {
+    // Containers with names of their own have lines of their own.
+    const auto [at, is_new] = index.try_emplace(place.machine + " " + place.host, machines.size());
+    if (is_new) machines.emplace_back();
+    machines[at->second].push_back(&place);
+  }
+  std::vector<Row> rows{{"ranks", "host", "devices", "cores", "NUMA"}};
+  for (std::size_t i = 0; i < std::min(most, machines.size()); ++i)
+    rows.push_back(row_of(machines[i]));
+  std::vector<std::string> lines = aligned(rows);
+  if (machines.size() > most) lines.push_back("and " + std::to_string(machines.size() - most) + " more hosts");
+  return lines;
+}
+
+}  // namespace msn

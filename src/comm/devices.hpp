@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which rank computes where: the rules that bind ranks to GPUs, and the table of all ranks.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "comm/gpus.hpp"
+#include "comm/world.hpp"
+
+namespace msn {
+
+/// Number of the GPU, among `visible` ones, of the rank `local_rank` of `local_size` on a host. If the launcher shows
+/// each rank one GPU, that; if a rank sees one for each rank of the host or more, the one of its local rank. Throws
+/// config_error if there are none, or fewer than ranks but more than one: NCCL takes no GPU twice.
+int choose_gpu(int visible, int local_rank, int local_size);
+
+/// Where one rank computes.
+struct RankPlace {
+  int rank = 0;
+  std::string host;
+  std::string machine;  ///< The same text on all ranks of one machine, whatever names its containers have.
+  std::string device;   ///< "cpu" or the GPU's name.
+  std::string pci;      ///< Of the GPU; empty on the CPU.
+  std::string cores;    ///< It may use, "0-3,8".
+  std::string numa;     ///< Nodes of these cores, "0-1"; empty: unknown.
+};
+
+/// Every rank's place, in rank order, on every rank. `gpu` is nullptr on the CPU. All ranks call.
+std::vector<RankPlace> gather_places(const World& world, const Gpu* gpu);
+
+/// Throws config_error that names both ranks if two on one machine have the same GPU.
+void check_distinct_gpus(std::span<const RankPlace> places);
+
+/// Picks this rank's GPU among those visible, makes it current and checks that no other rank has it. Throws an agreed
+/// config_error if a rank has none. All ranks call, before anything else uses CUDA.
+Gpu bind_gpu(const World& world, const VisibleGpus& visible);
+
+/// Aligned lines with a heading, without line ends. A line for each rank; above `most` ranks a line for each machine,
+/// and above `most` machines the first of them and how many more there are.
+std::vector<std::string> place_table(std::span<const RankPlace> places, std::size_t most = 32);
+
+}  // namespace msn

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <initializer_list>
+#include <memory>
+#include <string>
+
+#include "comm/communicator.hpp"
+#include "comm/flight_recorder.hpp"
+#include "comm/world.hpp"
+
+namespace msn {
+
+struct NcclLimits {
+  std::chrono::milliseconds start = std::chrono::minutes(5);  ///< Until all ranks are connected.
+  /// Until NCCL has put a collective on its stream. Mostly microseconds; the first one of a new size may connect ranks.
+  std::chrono::milliseconds issue = std::chrono::minutes(5);
+  std::chrono::milliseconds end = std::chrono::seconds(10);  ///< For shutdown() and abort().
+};
+
+/// Device tensors over NCCL: one communicator on one stream of its own. Sums are of float32, float64 or bfloat16, in an
+/// order that NCCL chooses: the same bits again only for the same sizes, ranks and topology. A collective begins when
+/// all that the current stream was given before is done; Work::wait() makes the current stream wait. Neither makes the
+/// host wait for the device.
+///
+/// NCCL does not notice when ranks call different collectives. With other sizes they hang, which the deadline of
+/// whoever waits on the host must end; with the same sizes their values are mixed up, which check_order() finds.
+///
+/// In World::recorder() `issued` is the call, `started` when NCCL has put it on its stream, and `finished` when this
+/// host has seen the event behind it, at a later call of any member: it may be late, never early.
+class NcclCommunicator : public Communicator {
+ public:
+  /// Connects the ranks over their current GPUs (bind_gpu), all different, and adds up a first number. All ranks call;
+  /// if one fails or does not come within the limit all throw.
+  explicit NcclCommunicator(const World& world, const NcclLimits& limits = {});
+  /// Calls nothing of NCCL, whatever state it is in: shutdown() is the good end.
+  ~NcclCommunicator() override;
+
+  int rank() const override { return world_.rank(); }
+  int size() const override { return world_.size(); }
+
+  std::unique_ptr<Work> start_sum(const at::Tensor& tensor, const std::string& what) const override;
+  std::unique_ptr<Work> start_gather(const at::Tensor& tensor, const at::Tensor& all,
+                                     const std::string& what) const override;
+
+  /// Throws if NCCL or the GPU has met an error, here or at a peer, since nothing else would tell a host that waits for
+  /// its device. From any thread: for a watchdog.
+  void check() const;
+
+  /// Waits on the host for every collective so far, looking for errors meanwhile; throws a watchdog error after
+  /// `limit`.
+  void drain(std::chrono::milliseconds limit) const;
+
+  /// Compares the collectives called so far between ranks, by MPI; an agreed error names a rank that called others. All
+  /// ranks call at the same place.
+  void check_order() const;
+
+  /// The good end: drain(), and NCCL lets go of everything. All ranks call.
+  void shutdown();
+
+  /// The other end, from any thread: collectives that wait for other ranks are given up. False: NCCL did not return
+  /// within the limit, and only the end of the process helps.
+  bool abort() noexcept;
+
+ private:
+  struct State;
+  std::unique_ptr<Work> start(CollectiveKind kind, const std::string& what, const at::Tensor& source,
+                              const at::Tensor& target) const;
+
+  const World& world_;
+  const NcclLimits limits_;
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace msn
