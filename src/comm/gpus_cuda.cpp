@@ -78,10 +78,10 @@ void use_gpu(int number) {
 
 std::vector<std::pair<std::string, std::string>> gpu_library_versions() {
   int runtime = 0, nccl = 0;
-  MSN_CHECK_CUDA(cudaRuntimeGetVersion(&runtime));
+  const bool has_runtime = cudaRuntimeGetVersion(&runtime) == cudaSuccess;
   const bool has_nccl = ncclGetVersion(&nccl) == ncclSuccess;
   const int driver = driver_version();
-  return {{"CUDA", cuda_version(runtime)},
+  return {{"CUDA", has_runtime ? cuda_version(runtime) : "unknown"},
           {"NVIDIA driver", driver == 0 ? "none" : "for CUDA " + cuda_version(driver)},
           {"NCCL", has_nccl ? nccl_version(nccl) : "unknown"}};
 }

@@ -95,7 +95,7 @@ TEST(PlaceTable, ShortensRanksThatAreDealtOutInTurn) {
     places.push_back(place(rank, std::to_string(rank % 2), ""));
   const std::vector<std::string> lines = place_table(places);
   ASSERT_EQ(lines.size(), 3U);
-  EXPECT_TRUE(lines[1].starts_with("0,2,4,6,8,10,12,14,16,...  host-0  32 x cpu")) << lines[1];
+  EXPECT_TRUE(lines[1].starts_with("0,2,4,6,8,10,12,14,16,18,...  host-0  32 x cpu")) << lines[1];
 }
 
 TEST(PlaceTable, EscapesWhatOthersChose) {
