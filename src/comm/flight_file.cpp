@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/files.hpp"
+#include "comm/cores.hpp"
 
 namespace msn {
 
@@ -114,7 +115,7 @@ std::string flight_text(const FlightFacts& facts) {
   json.update(view_json(facts.self));
   const auto awaited = unfinished(facts.collectives);
   json["waits_for"] = awaited ? record_json(*awaited, now) : Json();
-  json["cores"] = allowed_cores();
+  json["cores"] = format_ranges(allowed_core_numbers());
   for (const ThreadFacts& thread : threads_of_this_process()) {
     json["threads"].push_back({{"id", thread.id},
                                {"name", thread.name},

@@ -85,8 +85,4 @@ std::vector<ThreadFacts> threads_of_this_process() {
   return threads;
 }
 
-std::string allowed_cores() {
-  return status_value("/proc/self/status", "Cpus_allowed_list");
-}
-
 }  // namespace msn

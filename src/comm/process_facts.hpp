@@ -25,7 +25,4 @@ struct ThreadFacts {
 };
 std::vector<ThreadFacts> threads_of_this_process();
 
-/// The cores that this process may use, as Linux lists them: "0-3,8".
-std::string allowed_cores();
-
 }  // namespace msn

@@ -140,7 +140,7 @@ TEST(NumaNodes, ComeFromTheLists) {
 }
 
 TEST(Cores, AreThoseOfThisProcess) {
-  const std::vector<int> cores = allowed_cores();
+  const std::vector<int> cores = allowed_core_numbers();
   ASSERT_FALSE(cores.empty());
   EXPECT_EQ(parse_ranges(format_ranges(cores)), cores);
 }

@@ -247,7 +247,6 @@ TEST(ProcessFacts, SeeThisThread) {
   for (const ThreadFacts& thread : threads)
     found = found || (thread.id == ::gettid() && thread.state == 'R' && !thread.name.empty());
   EXPECT_TRUE(found);
-  EXPECT_FALSE(allowed_cores().empty());
 }
 
 TEST(RunBounded, DoesNotWaitForWorkThatHangs) {
