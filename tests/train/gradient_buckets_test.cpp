@@ -39,8 +39,9 @@ TEST(MakeBuckets, CoverTheBufferFromItsEndInWholeTensors) {
                               [&](const Segment& segment) { return segment.offset == buckets[i].begin; }));
       end = buckets[i].begin;
       // All but the last have reached their size.
-      if (i + 1 < buckets.size())
+      if (i + 1 < buckets.size()) {
         EXPECT_GE(4 * (buckets[i].end - end), i == 0 ? std::min(sizes.first, sizes.others) : sizes.others);
+      }
     }
     EXPECT_EQ(end, 0);
   }
