@@ -46,6 +46,7 @@ run=("${mpirun[@]}" "$msn" train "$config" "${tiny[@]}" "${data[@]}" --set train
 unplug() {
   until grep -qs '"step":10,' "$work/$1/metrics.jsonl"; do sleep 0.05; done
   ip -n "${hosts[0]}" link set cable down
+  date +%s >"$work/cut-at"
   [ "$2" != never ] || return 0
   sleep "$2"
   ip -n "${hosts[0]}" link set cable up
@@ -72,4 +73,18 @@ wait
 nobody_left
 file=checkpoints/step-$(printf %08d "$steps")/state-00000-of-00001.h5
 cmp "$work/undisturbed/$file" "$work/unplugged/$file" || complain "the states differ"
+
+# For good. The ranks are ended by their watchdogs. Open MPI's daemons go on until TCP gives their connections up, which
+# takes it 15 minutes unless the machine says otherwise (docs/clusters.md).
+watchdog=4
+for host in "${hosts[@]}"; do
+  ip netns exec "$host" sh -c 'echo 3 >/proc/sys/net/ipv4/tcp_retries2'
+done
+unplug cut never &
+expect "unplugged for good" 124 "^msn: error: .*\\(runtime.watchdog = $watchdog s\\)" \
+  "${run[@]}" --set runtime.watchdog=$watchdog --set checkpoint.every_steps=1000 --run "$work/cut"
+took=$(($(date +%s) - $(cat "$work/cut-at")))
+wait
+[ "$took" -le $((watchdog + 10)) ] || complain "ended $took s after the cable was unplugged"
+nobody_left
 finish
