@@ -20,10 +20,14 @@ const std::vector<NamedShape> kTensors{
 const std::vector<BucketSizes> kSizes{{1, 1 << 10}, {1 << 10, 1 << 10}, {1 << 12, 1 << 13}, {1 << 20, 1 << 30}};
 
 void fill(const Parameters& parameters) {
-  for (std::size_t i = 0; i < parameters.segments().size(); ++i) {
-    const at::Tensor gradient = parameters.gradient(parameters.segments()[i].name).flatten();
-    for (std::int64_t j = 0; j < gradient.numel(); ++j)
-      gradient[j].fill_(1.0 / (3 + world().rank()) + 0.37 * static_cast<double>(j % 11) + static_cast<double>(i));
+  double first = 0;
+  for (const Segment& segment : parameters.segments()) {
+    const at::Tensor values = at::empty(segment.shape, at::kDouble);
+    double* numbers = values.mutable_data_ptr<double>();
+    for (std::int64_t i = 0; i < segment.elements; ++i)
+      numbers[i] = first + 1.0 / (3 + world().rank()) + 0.37 * static_cast<double>(i % 11);
+    parameters.gradient(segment.name).copy_(values);
+    first += 1;
   }
 }
 
