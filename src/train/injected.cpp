@@ -18,7 +18,7 @@ bool asked_for(const char* what, std::uint64_t step, int rank) {
 void flip_bit(const at::Tensor& tensor) {
   constexpr std::size_t low_bit = 3;  // Of a little-endian number's first byte.
   auto* bytes = static_cast<unsigned char*>(tensor.mutable_data_ptr());
-  const auto element = static_cast<std::size_t>(tensor.numel() / 2) * tensor.element_size();
+  const auto element = static_cast<std::size_t>(tensor.numel() / 2) * tensor.itemsize();
   bytes[element] = static_cast<unsigned char>(bytes[element] ^ (1U << low_bit));
 }
 

@@ -129,7 +129,7 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
   const std::uint64_t first = state.step;
   std::optional<std::uint64_t> saved;  // The newest checkpoint.
   if (checkpoint) saved = state.step;
-  BundleFacts facts = bundle_facts(config, threads, input.fingerprint);
+  BundleFacts run_facts = bundle_facts(config, threads, input.fingerprint);
   const Clock::time_point start = Clock::now();
   Clock::time_point reported = start;
   while (state.step < last && !result.stopped) {
@@ -141,8 +141,8 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
     const ScheduleValues schedule = schedules.at(static_cast<std::int64_t>(state.step));
     const StepReport step = stepper->run(make_step_input(batch, config, type), schedule);
     if (!step.finite) {
-      facts.checkpoint = saved;
-      const StepBundle bundle = make_bundle(world, facts, state.step + 1, input, batch, state, step);
+      run_facts.checkpoint = saved;
+      const StepBundle bundle = make_bundle(world, run_facts, state.step + 1, input, batch, state, step);
       skip_or_end(world, config.train, options.run, bundle, state, [&] {
         if (state.step != saved && state.step > 0)
           save(world, sections, state, config, input.fingerprint, per_epoch, options.run);

@@ -73,7 +73,8 @@ expect_lines 1 '^msn: '
 train "replay of another configuration" 78 'another configuration' "" replayed "${replay[@]}" --set loss.me_max=2
 train "replay beside --resume" 2 'resume' "" replayed "${replay[@]}" --resume never
 expect "pack another" 0 "packed" "$msn" pack --input 'synthetic:shapes?images=96&size=40&seed=3' --output "$work/other"
-train "replay with other data" 78 'another data set' "" replayed "${replay[@]}" --data "$work/other"
+expect "replay with other data" 78 'another data set' \
+  "${mpirun[@]}" "$msn" train "$config" "${tiny[@]}" --data "$work/other" --run "$runs/replayed" "${replay[@]}"
 expect_lines 1 '^msn: '
 head -c 300 "$(bundle replayed 6)" >"$work/torn.json"
 train "replay of a torn bundle" 74 'not a bundle of a step.*torn\.json' "" replayed --replay "$work/torn.json"
