@@ -4,6 +4,7 @@
 
 limit_s=15       # Longest time from the fault to the end of the job.
 leave_s=2        # Longest time from there until its last process is gone.
+may_leave=       # Pattern of the names of files that may stay.
 marker="msn-fault-$$-$RANDOM"
 failures=0
 work=$(mktemp -d)
@@ -56,7 +57,7 @@ expect() {
     # shellcheck disable=SC2086
     kill -9 $left
   fi
-  left=$(litter)
+  left=$(litter | grep -Ev -- "${may_leave:-^$}")
   if [ -n "$left" ]; then
     complain "left behind: $left"
     # shellcheck disable=SC2086
