@@ -2,9 +2,10 @@
 # add_unit_test(NAME SOURCES ... LIBRARIES ... [LABELS ...] [TIMEOUT S])
 #   One GoogleTest binary, one CTest per binary. The default label is `unit`.
 # add_mpi_test(NAME RANKS 1 2 ... SOURCES ... LIBRARIES ... [LABELS ...] [TIMEOUT S])
-#   One GoogleTest binary with tests/support/mpi_main.cpp, one CTest per rank count. The count is passed as --ranks=N and
+#   One GoogleTest binary with main() from tests/support/mpi_main.cpp, one CTest per rank count. The count is passed as --ranks=N and
 #   the binary fails if the world has another size. The default label is `mpi`. A watchdog inside ends a hanging test
 #   before CTest's own TIMEOUT does.
+# A test of code with threads carries the label `threads` beside its own; the thread sanitizer runs these (target threads).
 function(add_unit_test name)
   cmake_parse_arguments(T "" "TIMEOUT" "SOURCES;LIBRARIES;LABELS" ${ARGN})
   if(NOT T_LABELS)
@@ -16,6 +17,9 @@ function(add_unit_test name)
   add_executable(${name} ${T_SOURCES})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   target_link_libraries(${name} PRIVATE msn_test_support ${T_LIBRARIES} GTest::gtest_main)
+  if(threads IN_LIST T_LABELS)
+    add_dependencies(threads ${name})
+  endif()
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES LABELS "${T_LABELS}" TIMEOUT ${T_TIMEOUT} ENVIRONMENT "OMP_NUM_THREADS=1")
 endfunction()
@@ -44,9 +48,12 @@ function(add_mpi_test name)
   if(NOT T_TIMEOUT)
     set(T_TIMEOUT 120)
   endif()
-  add_executable(${name} ${T_SOURCES} ${CMAKE_SOURCE_DIR}/tests/support/mpi_main.cpp)
+  add_executable(${name} ${T_SOURCES})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
-  target_link_libraries(${name} PRIVATE msn_test_support msn_comm ${T_LIBRARIES} GTest::gtest)
+  target_link_libraries(${name} PRIVATE msn_mpi_main ${T_LIBRARIES})
+  if(threads IN_LIST T_LABELS)
+    add_dependencies(threads ${name})
+  endif()
   foreach(ranks IN LISTS T_RANKS)
     mpi_command(command ${ranks} $<TARGET_FILE:${name}> --ranks=${ranks})
     add_test(NAME ${name}_${ranks} COMMAND ${command})

@@ -5,14 +5,14 @@
     tests/bench_loader.py --data data/imagenet-sample
     tests/bench_loader.py --data data/imagenet-sample --ranks 2 --batch 8 --steps 8 --pairs 7
 
-The two runs follow each other, pair after pair; first on the images, or, in every other pair, last. A pair in which a run
-got less than 95 % of its cores is repeated. The first two steps of a run do not count. Printed are images/s on images over
+The two runs follow each other, pair after pair; first on the images, or, in every other pair, last. The first two steps of
+a run do not count. A pair in which a rank got less than 95 % of its core in the others is repeated. Printed are images/s on images over
 images/s on made-up numbers, and the share of the steps' time that the rank which waited longest waited for its batches.
 """
 import argparse
+import glob
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -23,24 +23,63 @@ LEAST_SHARE = 0.95
 WARM_UP = 2
 
 
+def cpu_seconds(folder):
+    """CPU time of each process that trains into the folder, by process number."""
+    seconds = {}
+    for process in glob.glob("/proc/[0-9]*"):
+        try:
+            with open(process + "/cmdline", "rb") as file:
+                words = file.read().decode(errors="replace").split("\0")
+            with open(process + "/stat") as file:
+                fields = file.read().rsplit(")", 1)[1].split()
+        except OSError:
+            continue  # It has ended.
+        if os.path.basename(words[0]) == "msn" and any(word.startswith(folder) for word in words):
+            seconds[process] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return seconds
+
+
+def read_metrics(file):
+    try:
+        with open(file) as lines:
+            return [json.loads(line) for line in lines if line.endswith("\n")]
+    except FileNotFoundError:
+        return []
+
+
+def cpu_share(process, folder, metrics, last):
+    """The least share of a core that a rank got from the end of the warm-up to step `last`, while the process runs."""
+    begun = None
+    while process.poll() is None:
+        steps = len(read_metrics(metrics))
+        if begun is None and steps >= WARM_UP:
+            begun = time.perf_counter(), cpu_seconds(folder)
+        if steps >= last:
+            now, wall = cpu_seconds(folder), time.perf_counter() - begun[0]
+            return min((now.get(rank, 0) - before) / wall for rank, before in begun[1].items())
+        time.sleep(0.1)
+    return 0
+
+
 def run(args, source):
     """Images/s, share of the time waited for data, and share of the cores that the run got."""
+    last = args.steps + WARM_UP
     with tempfile.TemporaryDirectory(dir=args.scratch) as folder:
         command = ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", str(args.ranks), args.msn, "train", args.config,
-                   "--run", os.path.join(folder, "run"), "--max-steps", str(args.steps + WARM_UP),
+                   "--run", os.path.join(folder, "run"), "--max-steps", str(last),
                    "--set", "train.global_batch=%d" % (args.ranks * args.batch), "--set", "runtime.threads=1"]
         command += ["--data", args.data] if source == "images" else ["--set", "data.input=synthetic"]
-        before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
-        if done.returncode != 0:
-            sys.exit("failed: %s\n%s" % (" ".join(command), done.stdout))
-        with open(os.path.join(folder, "run", "metrics.jsonl")) as file:
-            steps = [json.loads(line) for line in file][WARM_UP:]
+        metrics = os.path.join(folder, "run", "metrics.jsonl")
+        with open(os.path.join(folder, "output"), "w+") as output:
+            process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+            share = cpu_share(process, folder, metrics, last)
+            if process.wait() != 0:
+                output.seek(0)
+                sys.exit("failed: %s\n%s" % (" ".join(command), output.read()))
+        steps = read_metrics(metrics)[WARM_UP:]
     seconds = sum(args.ranks * args.batch / step["images_per_second"] for step in steps)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return {"images_per_second": len(steps) * args.ranks * args.batch / seconds,
-            "wait": sum(step["data_wait_seconds"] for step in steps) / seconds, "cpu_share": cpu / wall / args.ranks}
+            "wait": sum(step["data_wait_seconds"] for step in steps) / seconds, "cpu_share": share}
 
 
 def main():
