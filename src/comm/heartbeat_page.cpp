@@ -64,9 +64,10 @@ void* open_page(const Place& place, std::size_t bytes) {
 }  // namespace
 
 void HeartbeatPage::lay_out(void* memory) {
-  // A page of zeros holds objects that are all zero.
+  // No object is constructed: the memory is all zero, which is what they begin with, and other ranks may be in it
+  // already.
   auto* bytes = static_cast<std::byte*>(memory);
-  state_ = new (bytes + sizeof(std::uint64_t)) HostState;
+  state_ = reinterpret_cast<HostState*>(bytes + sizeof(std::uint64_t));
   beats_ = reinterpret_cast<Heartbeat*>(bytes + kHeader);
 }
 

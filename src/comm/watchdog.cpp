@@ -7,11 +7,17 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <optional>
 #include <random>
+#include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "base/error.hpp"
 #include "base/files.hpp"
@@ -73,12 +79,14 @@ class Watchdog::Impl {
         crash_place_(page_.mine()),
         tick_(tick_of(options_.limit)),
         clock_(tick_) {
-    world.recorder().publish(&page_.mine().collectives);
-    if (options_.limit <= Seconds(0)) return;
-    wake_ = ::eventfd(0, EFD_CLOEXEC);
+    if (options_.limit > Seconds(0)) wake_ = ::eventfd(0, EFD_CLOEXEC);
     world_.agree([&] {
-      if (wake_ < 0) throw system_error("cannot make an event", "watchdog", errno, "look at the limit of open files");
+      if (options_.limit > Seconds(0) && wake_ < 0) {
+        throw system_error("cannot make an event", "watchdog", errno, "look at the limit of open files");
+      }
     });
+    world.recorder().publish(&page_.mine().collectives);
+    if (wake_ < 0) return;
     thread_ = std::thread([this] { watch(); });
   }
 
@@ -110,8 +118,8 @@ class Watchdog::Impl {
       const Seconds counted = clock_.tick(seconds_from(now - std::exchange(last, now)), entries);
       if (page_.host().stalled != 0) end_with_host();
       if (counted == Seconds(0)) {
-        if (warned_) log::warn_of_any_rank(who() + " goes on");
-        warned_ = false;
+        if (spoke_) run_bounded(kFileLimit, [text = who() + " goes on"] { log::warn_of_any_rank(text); });
+        warned_ = spoke_ = false;
         continue;
       }
       const Seconds limit = limit_of(heartbeat().section, heartbeat().lenient, options_.copies_data, options_.limit);
@@ -227,14 +235,15 @@ class Watchdog::Impl {
   /// At a third of the limit: this rank's record, and one line for each host.
   void warn(Seconds limit) {
     warned_ = true;
-    write_record("a third of the limit has passed");
     const std::int64_t since = heartbeat().since;
-    std::int64_t before = page_.host().warned;
-    if (before >= since || !page_.host().warned.compare_exchange_strong(before, steady_nanoseconds())) return;
     const std::string text =
         who() + " has been in " + to_string(heartbeat().section) + " for " +
         whole(seconds_from(steady_nanoseconds() - since)) + " s: " + describe() +
         (is_debugged() ? "; a debugger is attached: nobody is ended" : "; the job ends at " + whole(limit) + " s");
+    write_record("a third of the limit has passed");
+    std::int64_t before = page_.host().warned;
+    if (before >= since || !page_.host().warned.compare_exchange_strong(before, steady_nanoseconds())) return;
+    spoke_ = true;
     run_bounded(kFileLimit, [text] { log::warn_of_any_rank(text); });
   }
 
@@ -276,10 +285,12 @@ class Watchdog::Impl {
   }
 
   [[noreturn]] void speak() {
+    std::string stall = describe();
     wait_for_records();
+    if (sees_other_hosts()) stall = describe();  // Now that they have told.
     const std::string records =
         options_.folder.empty() ? "" : "; flight records of the ranks lie in " + options_.folder.string();
-    const Error error(ExitCode::watchdog, describe(), "runtime.watchdog = " + whole(options_.limit) + " s",
+    const Error error(ExitCode::watchdog, stall, "runtime.watchdog = " + whole(options_.limit) + " s",
                       "look at that host, then run the same command again" + records);
     const std::string line = std::string("msn: error: ") + error.what() + "\n";
     // No lock on the way: the thread that is stuck may hold it.
@@ -304,7 +315,8 @@ class Watchdog::Impl {
   CrashPlace crash_place_;
   const Seconds tick_;
   StallClock clock_;
-  bool warned_ = false;
+  bool warned_ = false;  ///< Of the present stay in a section.
+  bool spoke_ = false;   ///< And this rank said so for its host.
   int wake_ = -1;
   std::thread thread_;
 };

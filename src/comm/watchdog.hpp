@@ -12,9 +12,9 @@
 namespace msn {
 
 struct WatchdogOptions {
-  Seconds limit{600};            ///< Of a section of an ordinary step, see limit_of(); 0: nothing is watched.
-  std::filesystem::path folder;  ///< Gets the flight records when there are any; empty: they are not written.
-  bool copies_data = false;      ///< The start may take as long as copying the data does.
+  Seconds limit{600};                 ///< Of a section of an ordinary step, see limit_of(); 0: nothing is watched.
+  std::filesystem::path folder = {};  ///< Gets the flight records when there are any; empty: they are not written.
+  bool copies_data = false;           ///< The start may take as long as copying the data does.
 };
 
 /// Watches this rank's sections. When one has lasted a third of its limit, one rank of each host warns: who has not

@@ -29,8 +29,15 @@ expect "error on rank 0, others wait" 74 '^msn: error on rank 0 of 3 ' $(fail --
 expect "foreign exception" 70 '^msn: error on rank 2 of 3 .*an index is out of range' $(fail --rank 2 --how exception)
 expect "unknown exception" 70 '^msn: error on rank 2 of 3 .*unknown type' $(fail --rank 2 --how unknown)
 expect "exception in a thread" 70 '^msn: error on rank 1 of 3 .*a thread failed' $(fail --rank 1 --how thread)
-expect "segmentation fault" 139 '^msn: error on rank 1 of 3 \(host .*\): segmentation fault: ' $(fail --rank 1 --how segfault)
+expect "segmentation fault" 139 '^msn: error on rank 1 of 3 \(host .*\): segmentation fault in data of step 1: ' $(fail --rank 1 --how segfault)
 expect_lines 1 "^msn: "
+expect "hang" 124 \
+  '^msn: error: rank 2 of 3 \(host .*\) has not come to control collective [0-9]+ \(barrier "barrier"\) of step 1: in data of step 1 for' \
+  $(fail --rank 2 --how hang --watchdog 1)
+expect_lines 1 "^msn: "
+expect "debugger" 0 'held by a debugger, .*; a debugger is attached: nobody is ended$|ptrace is not permitted here' \
+  $(fail --rank 2 --how traced --watchdog 1)
+expect_lines 0 "^msn: "
 expect "SIGKILL" 137 "" $(fail --rank 1 --how kill)
 expect "exit without MPI_Finalize" 1 "" $(fail --rank 1 --how exit)
 

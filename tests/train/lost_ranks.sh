@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
+# Inner shells expand their own variables.
+# shellcheck disable=SC2016
 # A rank that dies, crashes or fails in the midst of training ends the job everywhere, soon, with the code that says why
 # and at most one line of ours: lost_ranks.sh MSN SOURCE MPIRUN...
 # shellcheck source=tests/train/common.sh

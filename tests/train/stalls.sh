@@ -84,9 +84,9 @@ grep -q '"waits_for": null' "$flight/rank-0002.json" || complain "rank 2 waits f
 stall "skipped collective" skip-replica-check-5:1:damage \
   'rank 1 of 3 \(host .*\) has not come to control collective [0-9]+ \(sum "number"\) of step 5: in forward of step 6 for'
 
-MSN_TEST_INJECT=backward:1:sleep-60 expect "slow rank" 0 'slowest is rank 1 \(host .*\): [0-9.]+ ms behind the median, most in backward' \
+MSN_TEST_INJECT=backward:1:sleep-150 expect "slow rank" 0 'slowest is rank 1 \(host .*\): [0-9.]+ ms behind the median, most in backward' \
   "${run[@]}" --run "$work/slow"
 case_name="metrics of the slow rank"
-grep -q '"step":8,.*"ranks":{"steps":8,.*"slowest":1,.*"section":"backward"' "$work/slow/metrics.jsonl" ||
+grep -q '"step":8,.*"ranks":{"steps":[1-8],.*"slowest":1,.*"section":"backward"' "$work/slow/metrics.jsonl" ||
   complain "not in the last line of metrics.jsonl"
 finish
