@@ -23,7 +23,7 @@ std::optional<int> take_number(std::string_view& text) {
 
 }  // namespace
 
-std::vector<int> allowed_cores() {
+std::vector<int> cores_allowed_to_this_thread() {
   cpu_set_t allowed;
   CPU_ZERO(&allowed);
   std::vector<int> cores;
@@ -35,7 +35,7 @@ std::vector<int> allowed_cores() {
 }
 
 int cores_of_this_rank(const World& world) {
-  const std::vector<int> cores = allowed_cores();
+  const std::vector<int> cores = cores_allowed_to_this_thread();
   if (cores.empty()) return 1;
   // Ranks of this host that may use the very same cores share them.
   const std::string mine = world.host() + " " + format_ranges(cores);

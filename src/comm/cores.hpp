@@ -13,7 +13,7 @@
 namespace msn {
 
 /// Numbers of the cores that the calling thread may run on, ascending. Empty where the system does not say.
-std::vector<int> allowed_cores();
+std::vector<int> cores_allowed_to_this_thread();
 
 /// Cores that this rank may use: those it is bound to, shared evenly with the ranks that are bound to the same ones. At
 /// least 1. All ranks call.

@@ -104,7 +104,7 @@ int choose_gpu(int visible, int local_rank, int local_size) {
 }
 
 std::vector<RankPlace> gather_places(const World& world, const Gpu* gpu) {
-  const std::vector<int> cores = allowed_cores();
+  const std::vector<int> cores = cores_allowed_to_this_thread();
   WireWriter mine;
   mine.put(world.host());
   mine.put(machine_id(world.host()));

@@ -140,7 +140,7 @@ TEST(NumaNodes, ComeFromTheLists) {
 }
 
 TEST(Cores, AreThoseOfThisProcess) {
-  const std::vector<int> cores = allowed_cores();
+  const std::vector<int> cores = cores_allowed_to_this_thread();
   ASSERT_FALSE(cores.empty());
   EXPECT_EQ(parse_ranges(format_ranges(cores)), cores);
 }
