@@ -44,12 +44,12 @@ bool waits(const RankView& view) {
   return view.known && (view.issued[0] > view.finished[0] || view.issued[1] > view.finished[1]);
 }
 
-/// The earliest collective that a rank is seen to wait for, of which only the number is known.
+/// A collective of the earliest step that a rank is seen to wait for, of which only the number is known.
 std::optional<CollectiveRecord> awaited_by_others(std::span<const RankView> ranks) {
   std::optional<CollectiveRecord> found;
   for (const RankView& view : ranks) {
     for (std::size_t c = 0; view.known && c < 2; ++c) {
-      if (view.issued[c] <= view.finished[c] || (found && found->sequence <= view.finished[c])) continue;
+      if (view.issued[c] <= view.finished[c] || (found && found->step <= view.step)) continue;
       found.emplace();
       found->channel = static_cast<Channel>(c);
       found->sequence = view.finished[c];
@@ -75,7 +75,9 @@ std::optional<CollectiveRecord> unfinished(std::span<const CollectiveRecord> rec
 }
 
 std::string describe_stall(std::span<const RankView> ranks, const std::optional<CollectiveRecord>& awaited) {
-  const auto collective = awaited ? awaited : awaited_by_others(ranks);
+  // A rank that has left out a collective waits for the others a step later.
+  const auto seen = awaited_by_others(ranks);
+  const auto collective = awaited && !(seen && seen->step < awaited->step) ? awaited : seen;
   const auto select = [&](auto&& wanted) {
     std::vector<const RankView*> chosen;
     for (const RankView& view : ranks) {

@@ -38,7 +38,7 @@ using std::chrono::milliseconds;
 constexpr milliseconds kFileLimit{1500};     ///< For a file system to take a record.
 constexpr milliseconds kOthersLimit{1500};   ///< For the other ranks to write theirs.
 constexpr milliseconds kSpeakerLimit{4000};  ///< For the rank that speaks to end the others.
-constexpr milliseconds kQuietRank{1000};     ///< A rank that waits for nobody leaves the word to one that does.
+constexpr milliseconds kQuietRank{1000};     ///< For a rank that can name what is waited for to speak first.
 
 Seconds seconds_from(std::int64_t nanoseconds) {
   return std::chrono::nanoseconds(nanoseconds);
@@ -256,8 +256,18 @@ class Watchdog::Impl {
     World::abort(static_cast<int>(ExitCode::watchdog));
   }
 
+  /// Others of this host have not come as far: this rank has left something out.
+  bool is_ahead() const {
+    return std::any_of(page_.all().begin(), page_.all().end(), [&](const Heartbeat& beat) {
+      return beat.pid != 0 &&
+             beat.collectives.issued[0] + beat.collectives.issued[1] >
+                 beat.collectives.finished[0] + beat.collectives.finished[1] &&
+             beat.step < heartbeat().step;
+    });
+  }
+
   bool may_speak() const {
-    if (!unfinished(world_.recorder().records())) std::this_thread::sleep_for(kQuietRank);
+    if (!unfinished(world_.recorder().records()) || is_ahead()) std::this_thread::sleep_for(kQuietRank);
     std::int32_t nobody = 0;
     if (!page_.host().speaker.compare_exchange_strong(nobody, 1 + page_.own_place())) return false;
     if (!sees_other_hosts()) return true;

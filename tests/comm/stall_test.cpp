@@ -110,6 +110,24 @@ TEST(DescribeStall, FindsTheCollectiveFromTheOthers) {
             "rank 2 of 4 (host n07) has not come to collective 57 of step 12: in data of step 12 for 31 s");
 }
 
+TEST(DescribeStall, BlamesTheRankThatWaitsALaterStep) {
+  auto views = all_waiting();
+  views[2].step = 13;
+  views[2].section = Section::forward;
+  views[2].issued = {9, 59};
+  views[2].finished = {9, 58};
+  for (std::size_t r : {0, 1, 3}) {
+    views[r].section = Section::update;
+    views[r].issued = {10, 58};
+    views[r].finished = {9, 58};
+  }
+  CollectiveRecord next = gradients();
+  next.sequence = 58;
+  next.step = 13;
+  EXPECT_EQ(describe_stall(views, next),
+            "rank 2 of 4 (host n07) has not come to control collective 9 of step 12: in forward of step 13 for 30 s");
+}
+
 TEST(DescribeStall, NamesSeveralRanks) {
   auto views = all_waiting();
   lag(views[1]);

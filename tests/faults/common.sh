@@ -7,7 +7,12 @@ leave_s=2        # Longest time from there until its last process is gone.
 marker="msn-fault-$$-$RANDOM"
 failures=0
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+# Open MPI puts what it shares here, so that it is known whose it is.
+shared_memory=$(mktemp -d /dev/shm/msn-faults-XXXXXX 2>/dev/null || mktemp -d)
+mkdir "$work/session"
+export OMPI_MCA_orte_tmpdir_base=$work/session
+export OMPI_MCA_btl_vader_backing_directory=$shared_memory OMPI_MCA_osc_sm_backing_directory=$shared_memory
+trap 'rm -rf "$work" "$shared_memory"' EXIT
 
 complain() {
   echo "FAIL $case_name: $*"
@@ -15,27 +20,16 @@ complain() {
   failures=$((failures + 1))
 }
 
-# leftovers: processes of this test that are still there. The pattern comes from a file, so that grep does not find itself.
-echo "$marker" >"$work/marker"
+# leftovers: processes of this test that are still there: those with $marker in their command line. The pattern comes
+# from the input, so that grep does not find itself.
 leftovers() {
-  (cd "$work" && grep -lsaF -f marker /proc/[0-9]*/cmdline) | cut -d/ -f3
+  grep -lsaF -f - /proc/[0-9]*/cmdline <<<"$marker" | cut -d/ -f3
 }
 
-# objects: what jobs keep outside of processes: shared memory, and the session folders of Open MPI.
-objects() {
-  find /dev/shm -mindepth 1 -maxdepth 1 2>/dev/null
-  find "${TMPDIR:-/tmp}" -mindepth 2 -maxdepth 2 -path '*/ompi.*/pid.*' 2>/dev/null
-}
-
-# litter: objects that were not there before the last command and that no process uses: other jobs' are in use.
+# litter: what jobs of this test have left outside of processes: shared memory, and the session folders of Open MPI.
 litter() {
-  local object
-  objects | sort | comm -13 "$work/objects" - | while read -r object; do
-    case $object in
-      */pid.*) [ -d "/proc/${object##*.}" ] || echo "$object" ;;
-      *) grep -qsF -- "$object" /proc/[0-9]*/maps || [ ! -e "$object" ] || echo "$object" ;;
-    esac
-  done
+  find "$shared_memory" -mindepth 1
+  find "$work/session" -mindepth 2 -maxdepth 2 -name 'pid.*' 2>/dev/null
 }
 
 # expect NAME CODE PATTERN COMMAND...: the command ends in time with CODE; PATTERN (extended, may be empty) is in its
@@ -44,7 +38,6 @@ expect() {
   case_name=$1
   local code=$2 pattern=$3 started got took left
   shift 3
-  objects | sort >"$work/objects"
   started=$SECONDS
   timeout -k 5 60 "$@" >"$work/out" 2>"$work/err"
   got=$?
@@ -65,9 +58,9 @@ expect() {
   fi
   left=$(litter)
   if [ -n "$left" ]; then
-    sleep 1  # Of another job, which has made it and not yet opened it, or is about to remove it.
-    left=$(litter)
-    [ -z "$left" ] || complain "left behind: $left"
+    complain "left behind: $left"
+    # shellcheck disable=SC2086
+    rm -rf $left
   fi
 }
 

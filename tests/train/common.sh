@@ -10,7 +10,7 @@ mpirun_template=("$@")
 . "$source_dir/tests/faults/common.sh"
 
 # What a process of this test has in its command line.
-echo "$work/" >"$work/marker"
+marker=$work/
 
 # use_ranks N: sets `mpirun` to start N ranks.
 use_ranks() {
