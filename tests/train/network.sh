@@ -14,7 +14,7 @@ unplug_hosts() {
     ip netns delete "$host" 2>/dev/null
   done
 }
-trap 'unplug_hosts; rm -rf "$work"' EXIT
+trap 'unplug_hosts; rm -rf "$work" "$shared_memory"' EXIT
 
 if ! { ip netns add "${hosts[0]}" && ip netns add "${hosts[1]}" && unshare --uts true &&
   ip -n "${hosts[0]}" link add cable type veth peer name cable netns "${hosts[1]}"; } 2>"$work/err"; then
