@@ -66,6 +66,7 @@ limit_s=30
 pack_tiny
 expect "undisturbed" 0 "done after step $steps" "${run[@]}" --run "$work/undisturbed"
 expect_lines 1 "^.* info 1 +${hosts[1]} +cpu "
+grep -q "\"host\": \"${hosts[1]}\"" "$work/undisturbed/run.json" || complain "the second host is not in run.json"
 
 unplug unplugged 5 &
 expect "unplugged for 5 s" 0 "done after step $steps" "${run[@]}" --run "$work/unplugged"
