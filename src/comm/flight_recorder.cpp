@@ -64,15 +64,15 @@ void FlightRecorder::finished(std::uint64_t number) {
   CollectiveRecord* record = find(number);
   if (record == nullptr) return;
   record->finished = now();
-  if (record->started != 0) inside_ += record->finished - record->started;
   const auto channel = static_cast<std::size_t>(record->channel);
+  if (record->started != 0) inside_[channel] += record->finished - record->started;
   finished_[channel] = std::max(finished_[channel], record->sequence + 1);
   if (counts_ != nullptr) counts_->finished[channel] = finished_[channel];
 }
 
-double FlightRecorder::seconds_inside() const {
+double FlightRecorder::seconds_inside(Channel channel) const {
   const std::lock_guard guard(mutex_);
-  return 1e-9 * static_cast<double>(inside_);
+  return 1e-9 * static_cast<double>(inside_[static_cast<std::size_t>(channel)]);
 }
 
 void FlightRecorder::publish(CollectiveCounts* counts) {

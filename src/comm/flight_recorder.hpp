@@ -54,8 +54,8 @@ class FlightRecorder {
   /// Oldest first.
   std::vector<CollectiveRecord> records() const;
 
-  /// Seconds from start to end, over all finished collectives.
-  double seconds_inside() const;
+  /// Seconds from start to end, over all finished collectives of a channel.
+  double seconds_inside(Channel channel) const;
 
   /// Keeps `counts` up to date from now on; nullptr: no longer.
   void publish(CollectiveCounts* counts);
@@ -68,7 +68,7 @@ class FlightRecorder {
   std::uint64_t next_ = 0;           ///< Number of the next record; it stands at next_ % capacity.
   std::uint64_t sequences_[2] = {};  ///< Next of each channel.
   std::uint64_t finished_[2] = {};   ///< Sequence after the last that is finished.
-  std::int64_t inside_ = 0;          ///< Nanoseconds.
+  std::int64_t inside_[2] = {};      ///< Nanoseconds.
   CollectiveCounts* counts_ = nullptr;
   std::uint64_t step_ = 0;
 };

@@ -58,7 +58,7 @@ class NcclCommunicator : public Communicator {
   void check_order() const;
 
   /// The good end: drain(), and NCCL lets go of everything. All ranks call.
-  void shutdown();
+  void shutdown() override;
 
   /// The other end, from any thread: collectives that wait for other ranks are given up. False: NCCL did not return
   /// within the limit, and only the end of the process helps.

@@ -34,7 +34,7 @@ std::int64_t steady_nanoseconds() {
 Sections::Sections(Heartbeat& heartbeat, FlightRecorder& recorder, int rank)
     : heartbeat_(heartbeat), recorder_(recorder), rank_(rank), accounted_(steady_nanoseconds()) {
   ring_.reserve(kHistory);
-  waited_ = [&recorder] { return recorder.seconds_inside(); };
+  waited_ = [&recorder] { return recorder.seconds_inside(Channel::world) + recorder.seconds_inside(Channel::tensors); };
   waited_before_ = waited_();
   heartbeat_.rank = rank;
   heartbeat_.since = accounted_;
@@ -42,6 +42,12 @@ Sections::Sections(Heartbeat& heartbeat, FlightRecorder& recorder, int rank)
   heartbeat_.pid = ::getpid();
   ring_.push_back({Section::start, 0, accounted_});
   visits_ = 1;
+}
+
+void Sections::measure_waits_by(Waited waited) {
+  account(steady_nanoseconds());
+  waited_ = std::move(waited);
+  waited_before_ = waited_();
 }
 
 void Sections::account(std::int64_t now) {

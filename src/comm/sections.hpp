@@ -58,7 +58,7 @@ class Sections {
   Sections(Heartbeat& heartbeat, FlightRecorder& recorder, int rank);
 
   /// Where the time inside waits comes from, instead of from the recorder's finished collectives.
-  void measure_waits_by(Waited waited) { waited_ = std::move(waited); }
+  void measure_waits_by(Waited waited);
 
   /// Step `step`, from 1, begins; enters Section::data.
   void begin_step(std::uint64_t step);

@@ -92,7 +92,8 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
   if (world.rank() == 0) log::add_file(options.run / "log.txt");
   const int threads = set_up_threads(world, config.runtime.threads);
   MpiCommunicator communicator(world);
-  sections.measure_waits_by([&communicator] { return communicator.wait_seconds(); });
+  sections.measure_waits_by(
+      [&] { return communicator.wait_seconds() + world.recorder().seconds_inside(Channel::world); });
   const std::uint64_t per_epoch = steps_per_epoch(input.epoch_images, config.train.global_batch);
   const std::uint64_t total = per_epoch * static_cast<std::uint64_t>(config.train.epochs);
   const std::uint64_t last = std::min(total, options.max_steps.value_or(total));
