@@ -71,8 +71,9 @@ TEST(SkipOrEnd, EndsByDefaultAfterTheStateWasSaved) {
       << message;
   EXPECT_EQ(state.step, 123u);
   EXPECT_EQ(state.skipped, 0u);
-  if (test::world().rank() == 0)  // Who deletes the folder.
+  if (test::world().rank() == 0) {  // Who deletes the folder.
     EXPECT_EQ(read_text(bundle_file(run.path(), 124)), bundle_text(test::example_bundle()));
+  }
 }
 
 TEST(SkipOrEnd, SkipsAsOftenInARowAsIsAllowed) {
