@@ -70,6 +70,8 @@ for life in 1 2 3 4 5; do
 done
 
 # Killed three times in a row on two ranks.
+# Killed all at once, Open MPI leaves what it shares: see tests/train/lost_ranks.sh.
+may_leave='/vader_segment\.[^/]*$|/pid\.[0-9]+$'
 for life in 1 2 3; do
   # shellcheck disable=SC2046
   killed "two ranks, kill $life" 4 "${mpirun[@]}" $(pack "$work/killed/set")

@@ -11,6 +11,7 @@ work=$(mktemp -d)
 # Open MPI puts what it shares here, so that it is known whose it is.
 shared_memory=$(mktemp -d /dev/shm/msn-faults-XXXXXX 2>/dev/null || mktemp -d)
 mkdir "$work/session"
+chmod 1777 "$work/session" "$shared_memory"  # Tests run commands as another user.
 export OMPI_MCA_orte_tmpdir_base=$work/session
 export OMPI_MCA_btl_vader_backing_directory=$shared_memory OMPI_MCA_osc_sm_backing_directory=$shared_memory
 trap 'rm -rf "$work" "$shared_memory"' EXIT
