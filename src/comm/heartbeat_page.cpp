@@ -83,12 +83,10 @@ HeartbeatPage::HeartbeatPage(const World& world)
     if (memory_ != nullptr) *static_cast<std::uint64_t*>(memory_) = place.token;
   }
   if (world.size() > 1) {
-    MPI_Comm local = MPI_COMM_NULL;
-    MSN_CHECK_MPI(MPI_Comm_split_type(world.comm(), MPI_COMM_TYPE_SHARED, world.rank(), MPI_INFO_NULL, &local));
-    MSN_CHECK_MPI(MPI_Bcast(&place, sizeof place, MPI_BYTE, 0, local));
+    MSN_CHECK_MPI(MPI_Bcast(&place, sizeof place, MPI_BYTE, 0, world.local_comm()));
     if (world.local_rank() != 0) memory_ = open_page(place, bytes_);
-    MSN_CHECK_MPI(MPI_Barrier(local));  // The first rank's descriptor must stay open until all have come through it.
-    MSN_CHECK_MPI(MPI_Comm_free(&local));
+    // The first rank's descriptor must stay open until all have come through it.
+    MSN_CHECK_MPI(MPI_Barrier(world.local_comm()));
   }
   if (fd >= 0) ::close(fd);
   if (memory_ == nullptr) {

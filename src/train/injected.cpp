@@ -3,17 +3,12 @@
 
 #include <cstddef>
 #include <limits>
-#include <string>
 
 #include "base/inject.hpp"
 
 namespace msn {
 
 namespace {
-
-bool asked_for(const char* what, std::uint64_t step, int rank) {
-  return inject(what + ("-" + std::to_string(step)), rank);
-}
 
 void flip_bit(const at::Tensor& tensor) {
   constexpr std::size_t low_bit = 3;  // Of a little-endian number's first byte.
@@ -27,14 +22,14 @@ constexpr const char* kTensor = "blocks.0.attn.qkv.weight";
 }  // namespace
 
 void inject_into_gradient(TrainState& state, int rank) {
-  if (!asked_for("gradient", state.step, rank)) return;
+  if (!inject("gradient", state.step, rank)) return;
   state.online.gradient(kTensor).flatten()[0].fill_(std::numeric_limits<double>::infinity());
 }
 
 void inject_into_loss(LossResult& loss, std::uint64_t step, int rank) {
   constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-  const bool all = asked_for("loss", step, rank);
-  if (all || asked_for("loss-value", step, rank)) loss.parts.loss = nan;
+  const bool all = inject("loss", step, rank);
+  if (all || inject("loss-value", step, rank)) loss.parts.loss = nan;
   if (!all) return;
   loss.dz.fill_(nan);
   loss.dprototypes.fill_(nan);
@@ -42,7 +37,7 @@ void inject_into_loss(LossResult& loss, std::uint64_t step, int rank) {
 
 void inject_into_state(TrainState& state, int rank) {
   const auto flip = [&](const char* what, const at::Tensor& tensor) {
-    if (asked_for(what, state.step, rank)) flip_bit(tensor);
+    if (inject(what, state.step, rank)) flip_bit(tensor);
   };
   const Segment& segment = state.online.segment(kTensor);
   flip("flip-weights", state.online.value(kTensor));

@@ -136,7 +136,7 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
   while (state.step < last && !result.stopped) {
     const Clock::time_point step_start = Clock::now();
     sections.begin_step(state.step + 1);
-    if (inject("step-" + std::to_string(state.step), world.rank())) state.online.values().narrow(0, 0, 1).add_(1);
+    if (inject("step", state.step, world.rank())) state.online.values().narrow(0, 0, 1).add_(1);
     Batch batch = batches->next();
     bad.report(batch);
     const ScheduleValues schedule = schedules.at(static_cast<std::int64_t>(state.step));

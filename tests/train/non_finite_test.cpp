@@ -11,24 +11,10 @@
 #include "support/mpi.hpp"
 #include "support/support.hpp"
 #include "train/bundle_example.hpp"
+#include "train/tiny_state.hpp"
 
 namespace msn {
 namespace {
-
-TrainState tiny_state() {
-  VitShape shape;
-  shape.width = 16;
-  shape.depth = 1;
-  shape.heads = 2;
-  shape.patch = 4;
-  shape.grid = 2;
-  shape.head_hidden = 8;
-  shape.head_out = 4;
-  TrainState state(shape, 3, at::kFloat);
-  state.initialise(1);
-  state.step = 123;
-  return state;
-}
 
 /// A run folder that all ranks see.
 class SharedRun {
@@ -61,7 +47,7 @@ std::string ended(
 
 TEST(SkipOrEnd, EndsByDefaultAfterTheStateWasSaved) {
   const SharedRun run;
-  TrainState state = tiny_state();
+  TrainState state = test::tiny_state(123);
   bool saved = false;
   const std::string message = ended({}, run, state, [&] { saved = true; });
   EXPECT_TRUE(saved);
@@ -78,7 +64,7 @@ TEST(SkipOrEnd, EndsByDefaultAfterTheStateWasSaved) {
 
 TEST(SkipOrEnd, SkipsAsOftenInARowAsIsAllowed) {
   const SharedRun run;
-  TrainState state = tiny_state();
+  TrainState state = test::tiny_state(123);
   TrainConfig config;
   config.non_finite = NonFinite::skip;
   const auto never = [] { ADD_FAILURE() << "a skipped step saves nothing"; };
@@ -98,7 +84,7 @@ TEST(SkipOrEnd, SkipsAsOftenInARowAsIsAllowed) {
 
 TEST(SkipOrEnd, SkipsAsOftenInAllAsIsAllowed) {
   const SharedRun run;
-  TrainState state = tiny_state();
+  TrainState state = test::tiny_state(123);
   TrainConfig config;
   config.non_finite = NonFinite::skip;
   config.max_skipped = 3;
@@ -114,7 +100,7 @@ TEST(SkipOrEnd, SkipsAsOftenInAllAsIsAllowed) {
 
 TEST(SkipOrEnd, SaysSoIfTheStateCouldNotBeSaved) {
   const SharedRun run;
-  TrainState state = tiny_state();
+  TrainState state = test::tiny_state(123);
   const std::string message = ended({}, run, state, [] { throw AgreedError(data_error("the disk is full", "here")); });
   EXPECT_EQ(message.find("loss of rank 1 is nan in step 124"), 0u) << message;
   EXPECT_NE(message.find("the state before it was not saved, because the disk is full (here)"), std::string::npos)
@@ -126,7 +112,7 @@ TEST(SkipOrEnd, GoesOnWithoutABundleIfTheDiskRefusesIt) {
   const SharedRun run;
   if (world.rank() == 0) std::ofstream(run.path() / "bundles") << "in the way";
   world.barrier();
-  TrainState state = tiny_state();
+  TrainState state = test::tiny_state(123);
   const std::string message = ended({}, run, state);
   EXPECT_EQ(message.find("loss of rank 1 is nan in step 124 (host n02): the newest checkpoint"), 0u) << message;
   EXPECT_EQ(message.find("--replay"), std::string::npos) << "there is nothing to replay";

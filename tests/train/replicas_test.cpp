@@ -5,27 +5,13 @@
 #include <vector>
 
 #include "support/mpi.hpp"
+#include "train/tiny_state.hpp"
 
 namespace msn {
 namespace {
 
-TrainState tiny_state() {
-  VitShape shape;
-  shape.width = 16;
-  shape.depth = 1;
-  shape.heads = 2;
-  shape.patch = 4;
-  shape.grid = 2;
-  shape.head_hidden = 8;
-  shape.head_out = 4;
-  TrainState state(shape, 3, at::kFloat);
-  state.initialise(1);
-  state.step = 7;
-  return state;
-}
-
 TEST(CheckReplicas, AcceptsEqualState) {
-  TrainState state = tiny_state();
+  TrainState state = test::tiny_state(7);
   EXPECT_NO_THROW(check_replicas(test::world(), state));
 }
 
@@ -54,7 +40,8 @@ void expect_found(TrainState& state, const at::Tensor& values, const std::string
 }
 
 TEST(CheckReplicas, NamesTheTensorOfAnyGroup) {
-  TrainState a = tiny_state(), b = tiny_state(), c = tiny_state(), d = tiny_state(), e = tiny_state(), f = tiny_state();
+  TrainState a = test::tiny_state(7), b = test::tiny_state(7), c = test::tiny_state(7), d = test::tiny_state(7),
+             e = test::tiny_state(7), f = test::tiny_state(7);
   expect_found(a, a.online.value("pos_embed"), "online.pos_embed");
   expect_found(b, b.online.value("prototypes"), "online.prototypes");
   expect_found(c, c.target.value("norm.weight"), "target.norm.weight");
@@ -66,7 +53,7 @@ TEST(CheckReplicas, NamesTheTensorOfAnyGroup) {
 TEST(CheckReplicas, NamesEveryRankThatDiffersFromMost) {
   const World& world = test::world();
   if (world.size() < 3) return;
-  TrainState state = tiny_state();
+  TrainState state = test::tiny_state(7);
   // All but two ranks agree; with three ranks, none does.
   const bool differs = world.rank() == 0 || world.rank() == 2;
   if (differs) {
