@@ -10,7 +10,6 @@
 
 #include "base/inject.hpp"
 #include "base/log.hpp"
-#include "checkpoint/checkpoint.hpp"
 #include "checkpoint/layout.hpp"
 #include "comm/devices.hpp"
 #include "comm/mpi_communicator.hpp"
@@ -25,6 +24,8 @@
 #include "train/non_finite.hpp"
 #include "train/plan.hpp"
 #include "train/replicas.hpp"
+#include "train/requests.hpp"
+#include "train/saver.hpp"
 #include "train/setup.hpp"
 #include "train/state.hpp"
 #include "train/step.hpp"
@@ -38,29 +39,6 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-void save(const World& world, Sections& sections, TrainState& state, const Config& config,
-          const std::string& data_fingerprint, std::uint64_t steps_per_epoch, const std::filesystem::path& run) {
-  const InSection section(&sections, Section::checkpoint);
-  check_replicas(world, state);
-  CheckpointFacts facts;
-  facts.step = state.step;
-  facts.epoch = state.step / steps_per_epoch;
-  facts.samples_seen = state.step * static_cast<std::uint64_t>(config.train.global_batch);
-  facts.seed = config.train.seed;
-  facts.global_batch = static_cast<std::uint64_t>(config.train.global_batch);
-  facts.world_size = world.size();
-  facts.config_digest = config_digest(config);
-  facts.config_toml = to_toml(config);
-  facts.data_fingerprint = data_fingerprint;
-  facts.skipped = state.skipped;
-  facts.skipped_in_a_row = state.skipped_in_a_row;
-  write_checkpoint(world, run, facts, state_tensors(state), config.checkpoint.writers);
-  if (world.rank() == 0) {
-    log::info("checkpoint " + step_name(state.step));
-    apply_retention(run, config.checkpoint.keep);
-  }
 }
 
 /// For people, every few seconds and at the end: one line, and with several ranks one about them.
@@ -128,9 +106,10 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
 
   TrainResult result;
   const std::uint64_t first = state.step;
-  std::optional<std::uint64_t> saved;  // The newest checkpoint.
-  if (checkpoint) saved = state.step;
+  const auto restored = checkpoint ? std::optional(state.step) : std::nullopt;
+  Saver saver(world, sections, config, state, {options.run, input.fingerprint, per_epoch, restored});
   BundleFacts run_facts = bundle_facts(config, threads, input.fingerprint);
+  const Requests requests(options.max_seconds);
   const Clock::time_point start = Clock::now();
   Clock::time_point reported = start;
   while (state.step < last && !result.stopped) {
@@ -142,17 +121,15 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
     const ScheduleValues schedule = schedules.at(static_cast<std::int64_t>(state.step));
     const StepReport step = stepper->run(make_step_input(batch, config, type), schedule);
     if (!step.finite) {
-      run_facts.checkpoint = saved;
+      run_facts.checkpoint = saver.durable();
       const StepBundle bundle = make_bundle(world, run_facts, state.step + 1, input, batch, state, step);
       skip_or_end(world, config.train, options.run, bundle, state, [&] {
-        if (state.step != saved && state.step > 0)
-          save(world, sections, state, config, input.fingerprint, per_epoch, options.run);
+        if (state.step > 0) saver.save();
       });
     }
     inject_into_state(state, world.rank());
 
-    const bool out_of_time = options.max_seconds && seconds_since(start) >= *options.max_seconds;
-    const RankFacts mine{batch.wait_seconds, batch.bad.size(), out_of_time, sections.take_times()};
+    const RankFacts mine{batch.wait_seconds, batch.bad.size(), requests.poll(), sections.take_times()};
     sections.enter(Section::reduce);
     StepMetrics metrics = gather_metrics(step, mine, communicator);
     sections.enter(Section::update);
@@ -165,7 +142,7 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
     metrics.images_per_second = config.train.global_batch / seconds_since(step_start);
     batches->recycle(std::move(batch));
     result.last_loss = metrics.loss.loss;
-    result.stopped = metrics.stop && state.step < last;
+    result.stopped = metrics.wishes.stop != StopCause::none && state.step < last;
     const bool report_now = seconds_since(reported) >= kReportSeconds || state.step == last;
     if (report_now && world.size() > 1) metrics.ranks = stragglers.take();
     if (metrics_file) metrics_file->write(metrics);
@@ -173,19 +150,15 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
       report(metrics, total);
       reported = Clock::now();
     }
-    const auto every = [&](int interval) {
-      return interval > 0 && state.step % static_cast<std::uint64_t>(interval) == 0;
-    };
-    if (every(config.train.check_replicas_every) && !inject("skip-replica-check", state.step, world.rank())) {
+    const auto check_every = static_cast<std::uint64_t>(config.train.check_replicas_every);
+    if (check_every > 0 && state.step % check_every == 0 &&
+        !inject("skip-replica-check", state.step, world.rank())) {
       check_replicas(world, state);
     }
-    if (every(config.checkpoint.every_steps) || result.stopped || bad.too_many()) {
-      save(world, sections, state, config, input.fingerprint, per_epoch, options.run);
-      saved = state.step;
-    }
+    if (saver.due() || result.stopped || bad.too_many()) saver.save();
     if (bad.too_many()) bad.end_run();
   }
-  if (saved != state.step) save(world, sections, state, config, input.fingerprint, per_epoch, options.run);
+  saver.save();
   communicator.shutdown();
 
   result.bad_samples = bad.total();
