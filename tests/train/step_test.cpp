@@ -320,47 +320,45 @@ const bool faults_are_set = [] {
   return setenv("MSN_TEST_INJECT", "loss-value-1000:0:damage,gradient-1001:0:damage,loss-1002:0:damage", 1) == 0;
 }();
 
-TEST(Step, ChangesNothingIfOnlyOneRanksLossIsNotFinite) {
-  MSN_ASSERT_ALL(faults_are_set);
-  const Config config = tiny();
-  Warm warm(config);
-  warm.state.step = 1000;
+/// The step after `completed` ones, which has a fault: not finite on any rank, and nothing is updated.
+StepReport take_faulty_step(Warm& warm, const Config& config, std::uint64_t completed) {
+  warm.state.step = completed;
   Stepper stepper(warm.state, config, warm.communicator);
   const StateImage before(warm.state);
   const StepReport report = stepper.run(warm.input(config, 1), Warm::values(config));
   EXPECT_FALSE(report.finite);
+  EXPECT_EQ(StateImage(warm.state), before);
+  return report;
+}
+
+std::vector<NotFinite> gradients_not_finite(const Warm& warm) {
+  return tensors_not_finite(warm.state.online, warm.state.online.gradients());
+}
+
+TEST(Step, ChangesNothingIfOnlyOneRanksLossIsNotFinite) {
+  MSN_ASSERT_ALL(faults_are_set);
+  const Config config = tiny();
+  Warm warm(config);
+  const StepReport report = take_faulty_step(warm, config, 1000);
   EXPECT_EQ(is_finite(report.objective.parts), warm.communicator.rank() != 0);
   EXPECT_TRUE(std::isfinite(report.grad_norm)) << "the gradients are those of the real loss";
-  EXPECT_TRUE(tensors_not_finite(warm.state.online, warm.state.online.gradients()).empty());
-  EXPECT_EQ(StateImage(warm.state), before);
+  EXPECT_TRUE(gradients_not_finite(warm).empty());
 }
 
 TEST(Step, ChangesNothingIfOneRanksGradientIsInfinite) {
   const Config config = tiny();
   Warm warm(config);
-  warm.state.step = 1001;
-  Stepper stepper(warm.state, config, warm.communicator);
-  const StateImage before(warm.state);
-  const StepReport report = stepper.run(warm.input(config, 1), Warm::values(config));
-  EXPECT_FALSE(report.finite);
-  EXPECT_TRUE(is_finite(report.objective.parts));
-  const std::vector<NotFinite> found = tensors_not_finite(warm.state.online, warm.state.online.gradients());
-  EXPECT_EQ(found, (std::vector<NotFinite>{{"blocks.0.attn.qkv.weight", 1}}));
-  EXPECT_EQ(StateImage(warm.state), before);
+  EXPECT_TRUE(is_finite(take_faulty_step(warm, config, 1001).objective.parts));
+  EXPECT_EQ(gradients_not_finite(warm), (std::vector<NotFinite>{{"blocks.0.attn.qkv.weight", 1}}));
 }
 
 TEST(Step, ChangesNothingIfOneRanksLossAndGradientAreNotFinite) {
   const Config config = tiny();
   Warm warm(config);
-  warm.state.step = 1002;
-  Stepper stepper(warm.state, config, warm.communicator);
-  const StateImage before(warm.state);
-  const StepReport report = stepper.run(warm.input(config, 1), Warm::values(config));
-  EXPECT_FALSE(report.finite);
-  const std::vector<NotFinite> found = tensors_not_finite(warm.state.online, warm.state.online.gradients());
+  take_faulty_step(warm, config, 1002);
+  const std::vector<NotFinite> found = gradients_not_finite(warm);
   MSN_ASSERT_ALL(!found.empty());
   EXPECT_EQ(found.back().name, "prototypes");
-  EXPECT_EQ(StateImage(warm.state), before);
 }
 
 TEST(Step, CountsUpdatesNotStepsForTheMoments) {
