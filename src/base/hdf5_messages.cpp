@@ -12,6 +12,22 @@ namespace {
 
 constexpr int max_rank = 32;  ///< HDF5's own limit.
 
+/// What is behind the size in the header of a real: little-endian, of IEEE 754's single or double format.
+bool is_ieee_real(Cursor properties, std::uint8_t bits, std::uint8_t sign, std::uint64_t size) {
+  constexpr std::uint8_t implied_leading_bit = 0x20;  // And low byte first, padding of zeros.
+  if (bits != implied_leading_bit || (size != 4 && size != 8) || sign != 8 * size - 1) return false;
+  const bool single = size == 4;
+  const auto bit_offset = properties.number<std::uint16_t>();
+  const auto precision = properties.number<std::uint16_t>();
+  const auto exponent_at = properties.number<std::uint8_t>();
+  const auto exponent_bits = properties.number<std::uint8_t>();
+  const auto mantissa_at = properties.number<std::uint8_t>();
+  const auto mantissa_bits = properties.number<std::uint8_t>();
+  const auto bias = properties.number<std::uint32_t>();
+  return bit_offset == 0 && precision == 8 * size && mantissa_at == 0 && exponent_at == mantissa_bits &&
+         mantissa_bits == (single ? 23 : 52) && exponent_bits == (single ? 8 : 11) && bias == (single ? 127 : 1023);
+}
+
 }  // namespace
 
 void refuse(std::string what) {
@@ -47,7 +63,8 @@ Space parse_space(Cursor body) {
 std::optional<Type> parse_type(Cursor body) {
   const auto kind = body.number<std::uint8_t>();
   const auto bits = body.number<std::uint8_t>();
-  body.skip(2);
+  const auto second_bits = body.number<std::uint8_t>();
+  body.skip(1);
   const std::uint64_t size = body.number<std::uint32_t>();
   if (kind >> 4 < 1 || kind >> 4 > 3) return std::nullopt;
   if ((kind & 15) == 0) {
@@ -59,6 +76,7 @@ std::optional<Type> parse_type(Cursor body) {
     }
     return Type{(bits & 8) != 0 ? ElementKind::signed_integer : ElementKind::unsigned_integer, size};
   }
+  if ((kind & 15) == 1 && is_ieee_real(body, bits, second_bits, size)) return Type{ElementKind::real, size};
   const bool padded_by_zeros = (bits & 15) <= 1;
   if ((kind & 15) == 3 && padded_by_zeros && size > 0) return Type{ElementKind::text, size};
   return std::nullopt;
@@ -89,7 +107,9 @@ void parse_attribute(Cursor body, std::map<std::string, std::int64_t>& into) {
   const auto name = body.take(padded(name_size)).first(name_size);
   const std::optional<Type> type = parse_type(Cursor(body.take(padded(type_size)).first(type_size)));
   const auto space_bytes = body.take(padded(space_size)).first(space_size);
-  if (!type || type->kind == ElementKind::text || parse_space(Cursor(space_bytes)).elements != 1) return;
+  if (!type || type->kind == ElementKind::text || type->kind == ElementKind::real ||
+      parse_space(Cursor(space_bytes)).elements != 1)
+    return;
   const auto raw = body.take(type->size);
   std::uint64_t value = 0;
   std::memcpy(&value, raw.data(), raw.size());

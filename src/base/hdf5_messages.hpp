@@ -68,7 +68,7 @@ struct Extent {
 };
 
 Space parse_space(Cursor body);
-/// Nothing if it is neither a little-endian integer nor fixed-length text.
+/// Nothing if it is neither a little-endian integer or IEEE real nor fixed-length text.
 std::optional<Type> parse_type(Cursor body);
 /// The place of contiguous data.
 Extent parse_layout(Cursor body);

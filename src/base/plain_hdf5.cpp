@@ -63,7 +63,7 @@ void set_once(std::optional<T>& field, T value) {
 
 class Reader {
  public:
-  explicit Reader(const FileHandle& file) : file_(file), size_(file.size()), unread_(size_) {}
+  Reader(const FileHandle& file, Reals reals) : file_(file), reals_(reals), size_(file.size()), unread_(size_) {}
 
   PlainFile read() {
     try {
@@ -158,7 +158,8 @@ class Reader {
         return set_once(object.space, parse_space(body));
       case Message::datatype: {
         const std::optional<Type> parsed = parse_type(body);
-        if (!parsed) refuse("elements that are neither little-endian integers nor fixed-length text");
+        if (!parsed || (parsed->kind == ElementKind::real && reals_ == Reals::refused))
+          refuse("elements that are neither little-endian integers nor fixed-length text");
         return set_once(object.type, *parsed);
       }
       case Message::layout:
@@ -261,6 +262,7 @@ class Reader {
   }
 
   const FileHandle& file_;
+  const Reals reals_;
   const std::uint64_t size_;
   std::uint64_t unread_;  ///< Bytes that structures may still take.
   std::uint64_t max_children_ = 0;
@@ -281,8 +283,8 @@ const PlainDataset& find(const FileHandle& file, const PlainFile& index, const s
 
 }  // namespace
 
-PlainFile read_plain_file(const FileHandle& file) {
-  return Reader(file).read();
+PlainFile read_plain_file(const FileHandle& file, Reals reals) {
+  return Reader(file, reals).read();
 }
 
 template <std::integral T>
