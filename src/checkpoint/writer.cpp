@@ -30,6 +30,7 @@ namespace {
 
 /// Bytes that are hashed and given to the kernel at once.
 constexpr std::size_t kPiece = std::size_t{8} << 20;
+constexpr const char* kRoom = "check the free space and rights of the run folder";
 
 void check_state(const std::vector<StateTensor>& state) {
   std::set<std::string> names;
@@ -83,6 +84,14 @@ Json to_json(const Error& error) {
 
 Error error_of(const Json& json) {
   return {static_cast<ExitCode>(json.at("code").get<int>()), json.at("problem"), json.at("where"), json.at("remedy")};
+}
+
+/// The exception that is being handled, with the place where it came up and something to do about it.
+Error present_error(const std::string& place) {
+  const Error error = to_error(std::current_exception());
+  const std::string where = error.where() + (error.where().empty() || place.empty() ? "" : ", ") + place;
+  const bool is_silent = error.code() == ExitCode::data && error.remedy().empty();
+  return {error.code(), error.problem(), where, is_silent ? kRoom : error.remedy()};
 }
 
 /// Has the disk begin with these bytes, so that little is left for fsync. Advice only.
@@ -157,9 +166,7 @@ void CheckpointWriter::Shared::write(std::uint64_t step) {
   try {
     part = text_of(write_slice(step));
   } catch (...) {
-    const Error error = to_error(std::current_exception());
-    const std::string where = error.where() + (error.where().empty() || place.empty() ? "" : ", ") + place;
-    part = text_of({{"error", to_json(Error(error.code(), error.problem(), where, error.remedy()))}});
+    part = text_of({{"error", to_json(present_error(place))}});
   }
 }
 
@@ -192,7 +199,7 @@ void CheckpointWriter::Shared::end_save(Manifest manifest, const std::vector<Sli
     commit(manifest);
     json = {{"bytes", bytes}};
   } catch (...) {
-    json = {{"bytes", 0}, {"error", to_json(to_error(std::current_exception()))}};
+    json = {{"bytes", 0}, {"error", to_json(present_error({}))}};
     inject("checkpoint-discard", rank);
     const fs::path rest = partial(manifest.facts.step);
     if (folder_exists(rest)) remove_folder(rest);

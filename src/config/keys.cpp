@@ -142,6 +142,8 @@ const Key kKeys[] = {
     {"checkpoint", "every_steps", whole<&C::checkpoint, &CheckpointConfig::every_steps>(0, kMany), Effect::none},
     {"checkpoint", "keep", whole<&C::checkpoint, &CheckpointConfig::keep>(2, kMany), Effect::none},
     {"checkpoint", "writers", whole<&C::checkpoint, &CheckpointConfig::writers>(1, 65536), Effect::none},
+    {"checkpoint", "max_failed_in_a_row", whole<&C::checkpoint, &CheckpointConfig::max_failed_in_a_row>(0, kMany),
+     Effect::none},
 
     {"runtime", "threads", whole<&C::runtime, &RuntimeConfig::threads>(0, 4096), Effect::none},
     {"runtime", "bucket_mib", above_min(real<&C::runtime, &RuntimeConfig::bucket_mib>(0, 4096)), Effect::none},
