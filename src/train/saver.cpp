@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/saver.hpp"
 
-#include <ATen/Parallel.h>
-
 #include <chrono>
 #include <string>
 #include <utility>
@@ -11,17 +9,11 @@
 #include "checkpoint/checkpoint.hpp"
 #include "checkpoint/layout.hpp"
 #include "train/replicas.hpp"
+#include "train/threads.hpp"
 
 namespace msn {
 
 namespace {
-
-void for_each_on_compute_threads(std::size_t n, const std::function<void(std::size_t)>& run) {
-  at::parallel_for(0, static_cast<std::int64_t>(n), 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i)
-      run(static_cast<std::size_t>(i));
-  });
-}
 
 CheckpointWriterOptions writer_options(const Config& config, const SaverFacts& facts) {
   return {.run = facts.run,
