@@ -23,10 +23,8 @@ struct StateTensor {
   std::span<std::byte> bytes;       ///< Row-major.
 };
 
-/// Writes `run/checkpoints/step-NNNNNNNN`. All ranks call; every rank holds the same state. The first `writers` ranks
-/// write one file each. Ends with the checkpoint durable and `latest` naming it, or throws the same error on every rank
-/// (an AgreedError) with the folder as it was. A checkpoint of the same step that is there already stays if it is whole
-/// and equal, and is replaced otherwise. Folders that runs left half-written or half-deleted are removed first.
+/// Writes one checkpoint as a CheckpointWriter does (writer.hpp) and waits for it: it is durable then and `latest` names
+/// it, or the same error is thrown on every rank (an AgreedError) with the folder as it was. All ranks call.
 void write_checkpoint(const World& world, const std::filesystem::path& run, const CheckpointFacts& facts,
                       const std::vector<StateTensor>& state, int writers);
 

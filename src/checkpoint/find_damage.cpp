@@ -13,6 +13,7 @@
 #include "base/hash.hpp"
 #include "base/plain_hdf5.hpp"
 #include "checkpoint/checkpoint.hpp"
+#include "checkpoint/state_file.hpp"
 
 namespace msn {
 
@@ -36,14 +37,6 @@ std::string hash_of_part(const FileHandle& file, std::uint64_t offset, std::uint
     size -= piece.size();
   }
   return hasher.hex();
-}
-
-bool is_as_listed(const h5::PlainDataset& found, const ManifestTensor& tensor) {
-  const bool real = tensor.type != ElementType::i64;
-  return found.kind == (real ? h5::ElementKind::real : h5::ElementKind::signed_integer) &&
-         found.element_size == element_size(tensor.type) &&
-         std::equal(found.shape.begin(), found.shape.end(), tensor.shape.begin(), tensor.shape.end(),
-                    [](std::uint64_t a, std::int64_t b) { return a == static_cast<std::uint64_t>(b); });
 }
 
 /// What is wrong with a tensor of a file that is not as it was written; empty: it is whole.

@@ -62,8 +62,8 @@ std::optional<std::uint64_t> step_of_name(std::string_view name) {
   return step;
 }
 
-fs::path partial_folder(const fs::path& run, std::uint64_t step) {
-  return prefixed(run, kPartial, step);
+fs::path partial_folder(const fs::path& run, std::uint64_t step, std::string_view life) {
+  return prefixed(run, kPartial, step) += "-" + std::string(life);
 }
 fs::path deleted_folder(const fs::path& run, std::uint64_t step) {
   return prefixed(run, kDeleted, step);

@@ -19,8 +19,9 @@ std::string step_name(std::uint64_t step);
 /// The step of "step-00000020"; nullopt for any other form.
 std::optional<std::uint64_t> step_of_name(std::string_view name);
 
-/// A checkpoint while it is written, one that is being deleted, and one that makes room for another of its step.
-std::filesystem::path partial_folder(const std::filesystem::path& run, std::uint64_t step);
+/// A checkpoint while one life of the run writes it, one that is being deleted, and one that makes room for another of
+/// its step.
+std::filesystem::path partial_folder(const std::filesystem::path& run, std::uint64_t step, std::string_view life);
 std::filesystem::path deleted_folder(const std::filesystem::path& run, std::uint64_t step);
 std::filesystem::path replaced_folder(const std::filesystem::path& run, std::uint64_t step);
 

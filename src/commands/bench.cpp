@@ -12,6 +12,7 @@
 #include "base/error.hpp"
 #include "comm/world.hpp"
 #include "commands/bench_allreduce.hpp"
+#include "commands/bench_checkpoint.hpp"
 #include "data/input_benchmark.hpp"
 #include "data/workers.hpp"
 
@@ -118,8 +119,10 @@ Command make_bench_command(CLI::App& parent) {
       "Example:\n"
       "  msn bench input --data data/imagenet-val --threads 1");
   const Command allreduce = make_bench_allreduce_command(*app);
-  return {app, [arguments, allreduce](World& world) {
+  const Command checkpoint = make_bench_checkpoint_command(*app);
+  return {app, [arguments, allreduce, checkpoint](World& world) {
             if (allreduce.app->parsed()) return allreduce.run(world);
+            if (checkpoint.app->parsed()) return checkpoint.run(world);
             run_input(world, *arguments);
           }};
 }

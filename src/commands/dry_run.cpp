@@ -64,8 +64,10 @@ void print_table(const Config& config, const RunPlan& plan, const std::string& s
               plan.image_flops_as_run * giga);
   std::printf("ranks             %d, with %lld images of the global batch of %d each\n", plan.ranks,
               static_cast<long long>(plan.local_batch), config.train.global_batch);
-  std::printf("memory a rank     %.2f GiB: weights, EMA, gradients, moments %.2f, activations %.2f, views %.2f\n",
+  std::printf("memory a rank     %.2f GiB: weights, EMA, gradients, moments %.2f, activations %.2f, views %.2f,\n",
               plan.rank_bytes() * gib, plan.state_bytes * gib, plan.activation_bytes * gib, plan.loader_bytes * gib);
+  std::printf("                  copy for a checkpoint %.2f where the largest part of it is written\n",
+              plan.checkpoint_bytes * gib);
   std::printf("                  an estimate for the CPU, without libraries and the allocator's slack\n");
   std::printf("images            %llu, %s\n", integer(plan.images), source.c_str());
   std::printf("steps             %llu an epoch, %llu in %d epochs, warm-up %llu\n", integer(plan.steps_per_epoch),
@@ -102,7 +104,10 @@ void print_json(const Config& config, const RunPlan& plan) {
       {"global_batch", config.train.global_batch},
       {"local_batch", plan.local_batch},
       {"bytes_per_rank",
-       {{"state", plan.state_bytes}, {"activations", plan.activation_bytes}, {"views", plan.loader_bytes}}},
+       {{"state", plan.state_bytes},
+        {"activations", plan.activation_bytes},
+        {"views", plan.loader_bytes},
+        {"checkpoint", plan.checkpoint_bytes}}},
       {"images", plan.images},
       {"steps_per_epoch", plan.steps_per_epoch},
       {"steps", plan.steps},

@@ -143,6 +143,8 @@ const Key kKeys[] = {
     {"checkpoint", "keep", whole<&C::checkpoint, &CheckpointConfig::keep>(2, kMany), Effect::policy},
     {"checkpoint", "keep_every", whole<&C::checkpoint, &CheckpointConfig::keep_every>(0, kMany), Effect::policy},
     {"checkpoint", "writers", whole<&C::checkpoint, &CheckpointConfig::writers>(1, 65536), Effect::none},
+    {"checkpoint", "max_failed_in_a_row", whole<&C::checkpoint, &CheckpointConfig::max_failed_in_a_row>(0, kMany),
+     Effect::policy},
 
     {"runtime", "threads", whole<&C::runtime, &RuntimeConfig::threads>(0, 4096), Effect::none},
     {"runtime", "bucket_mib", above_min(real<&C::runtime, &RuntimeConfig::bucket_mib>(0, 4096)), Effect::none},

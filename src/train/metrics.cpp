@@ -25,7 +25,8 @@ StepMetrics gather_metrics(const StepReport& report, const RankFacts& facts, con
                                     static_cast<double>(facts.wishes.stop),
                                     static_cast<double>(facts.bad_samples),
                                     report.reduce_seconds,
-                                    report.reduce_wait_seconds};
+                                    report.reduce_wait_seconds,
+                                    facts.saver_ready ? 0.0 : 1.0};
   const std::array<double, kRankTimes> times = rank_times(facts.times);
   const auto first_time = static_cast<std::int64_t>(scalars.size());
   const std::int64_t count = first_time + static_cast<std::int64_t>(times.size());
@@ -49,6 +50,7 @@ StepMetrics gather_metrics(const StepReport& report, const RankFacts& facts, con
   metrics.bad_samples = static_cast<std::uint64_t>(all.select(1, 8).sum().item<double>());
   metrics.reduce_seconds = most.const_data_ptr<double>()[9];
   metrics.reduce_wait_seconds = most.const_data_ptr<double>()[10];
+  metrics.savers_ready = most.const_data_ptr<double>()[11] == 0;
   metrics.wishes.stop = static_cast<StopCause>(most.const_data_ptr<double>()[7]);
   metrics.loss.prototypes_used = most.narrow(0, count, prototypes).sum().item<double>();
   metrics.grad_norm = report.grad_norm;
@@ -89,6 +91,12 @@ nlohmann::ordered_json to_json(const StragglerReport& report) {
           {"behind_seconds", report.behind}};
 }
 
+nlohmann::ordered_json to_json(const SaveResult& save) {
+  nlohmann::ordered_json json = {{"step", save.step}, {"durable", !save.failure}, {"seconds", save.seconds}};
+  if (!save.failure) json["bytes"] = save.bytes;
+  return json;
+}
+
 }  // namespace
 
 void MetricsFile::write(const StepMetrics& metrics) {
@@ -112,6 +120,8 @@ void MetricsFile::write(const StepMetrics& metrics) {
                                  {"reduce_wait_seconds", metrics.reduce_wait_seconds},
                                  {"bad_samples", metrics.bad_samples},
                                  {"skipped", metrics.skipped}};
+  if (metrics.checkpoint.held_seconds) line["checkpoint_seconds"] = *metrics.checkpoint.held_seconds;
+  if (metrics.checkpoint.ended) line["checkpoint"] = to_json(*metrics.checkpoint.ended);
   if (metrics.ranks) line["ranks"] = to_json(*metrics.ranks);
   out_ << line.dump() << '\n' << std::flush;
   if (!out_ && !warned_) {

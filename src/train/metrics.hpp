@@ -10,6 +10,7 @@
 #include "comm/communicator.hpp"
 #include "objective/schedules.hpp"
 #include "train/requests.hpp"
+#include "train/saver.hpp"
 #include "train/step.hpp"
 #include "train/stragglers.hpp"
 
@@ -29,6 +30,8 @@ struct StepMetrics {
   double reduce_wait_seconds = 0;        ///< The part that no computation hid.
   std::uint64_t bad_samples = 0;         ///< Images of the global batch that were replaced.
   Wishes wishes;                         ///< Of all ranks.
+  bool savers_ready = false;             ///< Saver::ready() on every rank.
+  SaverReport checkpoint;                ///< On rank 0.
   bool skipped = false;                  ///< Nothing was updated, because these numbers are not finite on some rank.
   std::vector<double> rank_times;        ///< rank_times() of every rank, in rank order.
   std::optional<StragglerReport> ranks;  ///< At the steps of the log's report; with several ranks.
@@ -39,6 +42,7 @@ struct RankFacts {
   double data_wait_seconds = 0;
   std::uint64_t bad_samples = 0;
   Wishes wishes;
+  bool saver_ready = true;  ///< Saver::ready()
   SectionTimes times;  ///< Since the last step's message.
 };
 

@@ -5,11 +5,13 @@
 #include <functional>
 #include <numeric>
 
+#include "checkpoint/slices.hpp"
 #include "data/loader.hpp"
 #include "data/masks.hpp"
 #include "data/sampler.hpp"
 #include "data/views.hpp"
 #include "model/cost.hpp"
+#include "train/setup.hpp"
 #include "train/state.hpp"
 
 namespace msn {
@@ -66,6 +68,11 @@ void count_memory(const Config& config, RunPlan& plan) {
     rows += static_cast<double>(visible.count(view));
   plan.loader_bytes =
       sizeof(float) * rows * static_cast<double>(visible.patch_values()) * batch * (Loader::batches_ahead + 1);
+
+  const at::ScalarType type = scalar_type(config.train.precision);
+  const std::vector<std::uint64_t> sizes = state_tensor_sizes(shape, config.model.prototypes, type);
+  for (const Slice& slice : cut_into_slices(sizes, std::min(config.checkpoint.writers, plan.ranks)))
+    plan.checkpoint_bytes = std::max(plan.checkpoint_bytes, static_cast<double>(slice.bytes));
 }
 
 }  // namespace

@@ -31,7 +31,8 @@ struct RunPlan {
   double state_bytes = 0;       ///< Weights, gradients, moments, EMA, on every rank.
   double activation_bytes = 0;  ///< What the backward pass needs of this rank's images, and one block at work.
   double loader_bytes = 0;      ///< Batches made ahead.
-  double rank_bytes() const { return state_bytes + activation_bytes + loader_bytes; }
+  double checkpoint_bytes = 0;  ///< The copy that a checkpoint is written from, on the rank with the largest slice.
+  double rank_bytes() const { return state_bytes + activation_bytes + loader_bytes + checkpoint_bytes; }
 
   std::uint64_t images = 0;
   std::uint64_t steps_per_epoch = 0;

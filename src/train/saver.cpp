@@ -1,50 +1,152 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/saver.hpp"
 
+#include <chrono>
+#include <string>
 #include <utility>
 
 #include "base/log.hpp"
 #include "checkpoint/checkpoint.hpp"
 #include "checkpoint/layout.hpp"
 #include "train/replicas.hpp"
+#include "train/threads.hpp"
 
 namespace msn {
+
+namespace {
+
+CheckpointWriterOptions writer_options(const Config& config, const SaverFacts& facts) {
+  const RetentionRules rules{config.checkpoint.keep, config.checkpoint.keep_every, facts.restored};
+  return {.run = facts.run,
+          .writers = config.checkpoint.writers,
+          .may_publish = facts.may_publish,
+          .after_commit = [run = facts.run, rules] { apply_retention(run, rules); },
+          .parallel_for = for_each_on_compute_threads};
+}
+
+CheckpointFacts facts_of_run(const Config& config, const SaverFacts& saver) {
+  CheckpointFacts facts;
+  facts.seed = config.train.seed;
+  facts.global_batch = static_cast<std::uint64_t>(config.train.global_batch);
+  facts.config_digest = config_digest(config);
+  facts.config_toml = to_toml(config);
+  facts.data_fingerprint = saver.data_fingerprint;
+  record(saver.surroundings, facts);
+  return facts;
+}
+
+/// Adds the time of a scope to a report.
+class Held {
+ public:
+  explicit Held(std::optional<double>& seconds) : seconds_(seconds) {}
+  ~Held() {
+    seconds_ = seconds_.value_or(0) +
+               std::chrono::duration<double>(std::chrono::steady_clock::now() - began_).count();
+  }
+  Held(const Held&) = delete;
+  Held& operator=(const Held&) = delete;
+
+ private:
+  std::optional<double>& seconds_;
+  std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
+};
+
+}  // namespace
 
 Saver::Saver(const World& world, Sections& sections, const Config& config, TrainState& state, SaverFacts facts)
     : world_(world),
       sections_(sections),
       config_(config),
       state_(state),
-      facts_(std::move(facts)),
-      durable_(facts_.restored) {}
+      facts_(facts_of_run(config, facts)),
+      steps_per_epoch_(facts.steps_per_epoch),
+      writer_(world, state_tensors(state), writer_options(config, facts)),
+      durable_(facts.restored) {}
 
 bool Saver::due() const {
   const auto interval = static_cast<std::uint64_t>(config_.checkpoint.every_steps);
   return interval > 0 && state_.step % interval == 0;
 }
 
+void Saver::begin() {
+  if (durable_ == state_.step || begun_ == state_.step) return;
+  const InSection section(&sections_, Section::checkpoint);
+  const Held held(report_.held_seconds);
+  if (const auto before = writer_.finish()) conclude(*before);
+  copy_and_begin();
+}
+
+void Saver::advance(bool all_ready) {
+  if (const auto ended = writer_.advance(all_ready)) conclude(*ended);
+}
+
 void Saver::save() {
   if (durable_ == state_.step) return;
   const InSection section(&sections_, Section::checkpoint);
-  check_replicas(world_, state_);
-  CheckpointFacts facts;
-  facts.step = state_.step;
-  facts.epoch = state_.step / facts_.steps_per_epoch;
-  facts.samples_seen = state_.step * static_cast<std::uint64_t>(config_.train.global_batch);
-  facts.seed = config_.train.seed;
-  facts.global_batch = static_cast<std::uint64_t>(config_.train.global_batch);
-  facts.config_digest = config_digest(config_);
-  facts.config_toml = to_toml(config_);
-  facts.data_fingerprint = facts_.data_fingerprint;
-  facts.skipped = state_.skipped;
-  facts.skipped_in_a_row = state_.skipped_in_a_row;
-  record(facts_.surroundings, facts);
-  write_checkpoint(world_, facts_.run, facts, state_tensors(state_), config_.checkpoint.writers);
-  durable_ = state_.step;
-  if (world_.rank() == 0) {
-    log::info("checkpoint " + step_name(state_.step));
-    apply_retention(facts_.run, {config_.checkpoint.keep, config_.checkpoint.keep_every, facts_.restored});
+  const Held held(report_.held_seconds);
+  std::optional<SaveResult> result = writer_.finish();
+  if (!result || result->step != state_.step) {
+    // That of an earlier step does not matter any more, if this one works.
+    if (result && result->failure) warn_of(*result);
+    if (result && !result->failure) conclude(*result);
+    copy_and_begin();
+    result = writer_.finish();
   }
+  if (result->failure) {
+    begun_.reset();
+    throw AgreedError(*result->failure);
+  }
+  conclude(*result);
+}
+
+void Saver::check_replicas() {
+  try {
+    msn::check_replicas(world_, state_);
+  } catch (const AgreedError&) {
+    if (const auto ended = writer_.finish(); ended && !ended->failure) conclude(*ended);
+    throw;
+  }
+}
+
+SaverReport Saver::take_report() {
+  return std::exchange(report_, {});
+}
+
+void Saver::copy_and_begin() {
+  check_replicas();
+  facts_.step = state_.step;
+  facts_.epoch = state_.step / steps_per_epoch_;
+  facts_.samples_seen = state_.step * facts_.global_batch;
+  facts_.skipped = state_.skipped;
+  facts_.skipped_in_a_row = state_.skipped_in_a_row;
+  writer_.begin(facts_, state_tensors(state_));
+  begun_ = state_.step;
+}
+
+void Saver::conclude(const SaveResult& result) {
+  begun_.reset();
+  report_.ended = result;
+  if (!result.failure) {
+    failed_in_a_row_ = 0;
+    durable_ = result.step;
+    log::info("checkpoint " + step_name(result.step));
+    return;
+  }
+  const Error& why = *result.failure;
+  ++failed_in_a_row_;
+  if (why.code() != ExitCode::data) throw AgreedError(why);
+  if (failed_in_a_row_ > config_.checkpoint.max_failed_in_a_row) {
+    throw AgreedError(Error(why.code(),
+                            std::to_string(failed_in_a_row_) + " saves in a row failed, that of step " +
+                                std::to_string(result.step) + " because: " + why.problem(),
+                            why.where(), why.remedy()));
+  }
+  warn_of(result);
+}
+
+void Saver::warn_of(const SaveResult& result) const {
+  log::warn(step_name(result.step) + " is not saved: " + result.failure->what() +
+            "; earlier checkpoints are as they were, training goes on");
 }
 
 }  // namespace msn

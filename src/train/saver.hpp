@@ -4,9 +4,12 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "checkpoint/writer.hpp"
 #include "comm/sections.hpp"
 #include "comm/world.hpp"
 #include "config/config.hpp"
@@ -22,30 +25,68 @@ struct SaverFacts {
   std::uint64_t steps_per_epoch = 1;
   std::optional<std::uint64_t> restored;  ///< Step of the checkpoint that this life began with.
   StepSurroundings surroundings;
+  /// CheckpointWriterOptions::may_publish. An error of it that is no data error ends the run at once.
+  std::function<void()> may_publish = [] {};
 };
 
-/// Writes the state as checkpoints. All ranks make one and call alike.
+/// What a step's line in metrics.jsonl says of checkpoints.
+struct SaverReport {
+  std::optional<double> held_seconds;  ///< That training stood still for a save of this step's state, on rank 0.
+  std::optional<SaveResult> ended;     ///< A save that was found to have ended.
+};
+
+/// Writes the state as checkpoints beside the training. All ranks make one and call alike, on their main threads.
 class Saver {
  public:
-  /// The references must outlive it.
+  /// Takes the memory for this rank's slice of the state and starts the thread that writes it. Throws AgreedError. The
+  /// references must outlive it.
   Saver(const World& world, Sections& sections, const Config& config, TrainState& state, SaverFacts facts);
 
   /// Whether checkpoint.every_steps asks for one of the state as it is.
   bool due() const;
 
-  /// Saves the state as it is, unless the newest checkpoint is of it. Throws AgreedError.
+  /// Begins to save the state as it is, unless the newest checkpoint is of it, or will be. Training may go on when this
+  /// returns. Waits for a save that is still under way. Throws an AgreedError if that one was one failure too many, or
+  /// if the ranks' states differ.
+  void begin();
+
+  /// What this rank says in the step's message, CheckpointWriter::ready().
+  bool ready() const { return writer_.ready(); }
+  /// After the step's message, with whether all ranks were ready. A save that has failed is a warning, or from
+  /// checkpoint.max_failed_in_a_row on an AgreedError.
+  void advance(bool all_ready);
+
+  /// Saves the state as it is, unless the newest checkpoint is of it, and waits until it is durable. Throws an
+  /// AgreedError if it fails.
   void save();
+
+  /// msn::check_replicas. If the ranks' states differ, a save under way, which is of a state that was equal, is brought
+  /// to its end before the error goes on.
+  void check_replicas();
 
   /// Step of the newest durable checkpoint of this run; nullopt if it has none.
   std::optional<std::uint64_t> durable() const { return durable_; }
 
+  /// What there is to tell since the last call.
+  SaverReport take_report();
+
  private:
+  void copy_and_begin();
+  /// Of a save that has ended. Throws if it was one failure too many.
+  void conclude(const SaveResult& result);
+  void warn_of(const SaveResult& result) const;
+
   const World& world_;
   Sections& sections_;
   const Config& config_;
   TrainState& state_;
-  const SaverFacts facts_;
+  CheckpointFacts facts_;  ///< Of the next checkpoint, but for what changes with the step.
+  std::uint64_t steps_per_epoch_;
+  CheckpointWriter writer_;
+  std::optional<std::uint64_t> begun_;  ///< Step of the save that is under way.
   std::optional<std::uint64_t> durable_;
+  int failed_in_a_row_ = 0;
+  SaverReport report_;
 };
 
 }  // namespace msn

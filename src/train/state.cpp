@@ -85,6 +85,31 @@ std::vector<StateTensor> state_tensors(TrainState& state) {
   return tensors;
 }
 
+std::vector<std::uint64_t> state_tensor_sizes(const VitShape& shape, std::int64_t prototypes, at::ScalarType type) {
+  std::vector<std::uint64_t> sizes;
+  const auto add = [&](const std::vector<NamedShape>& tensors) {
+    for (const NamedShape& tensor : tensors) {
+      const ElementType element = type == at::kFloat ? ElementType::f32 : ElementType::f64;
+      sizes.push_back(tensor_bytes(element, tensor.shape, tensor.name));
+    }
+  };
+  HeadBuffers buffers(shape, type);
+  std::vector<StateTensor> buffer_tensors;
+  add_buffers(buffer_tensors, "", buffers);
+  const auto add_buffer_sizes = [&] {
+    for (const StateTensor& tensor : buffer_tensors)
+      sizes.push_back(tensor.bytes.size());
+  };
+  const std::vector<NamedShape> online = online_tensors(shape, prototypes);
+  add(online);
+  add_buffer_sizes();
+  add(encoder_tensors(shape));
+  add_buffer_sizes();
+  add(online);
+  add(online);
+  return sizes;
+}
+
 std::vector<StateTensor> target_tensors(Parameters& target) {
   std::vector<StateTensor> tensors;
   add_segments(tensors, "target.", target, target.values());

@@ -42,6 +42,9 @@ struct TrainState {
 /// "adam.exp_avg_sq.NAME", in a fixed order; the views stay valid as long as `state`.
 std::vector<StateTensor> state_tensors(TrainState& state);
 
+/// Bytes of each of state_tensors(), of a state that need not be there.
+std::vector<std::uint64_t> state_tensor_sizes(const VitShape& shape, std::int64_t prototypes, at::ScalarType type);
+
 /// The target network alone, as evaluation reads it: "target.NAME".
 std::vector<StateTensor> target_tensors(Parameters& target);
 

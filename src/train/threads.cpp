@@ -18,4 +18,11 @@ int set_up_threads(const World& world, int threads) {
   return threads;
 }
 
+void for_each_on_compute_threads(std::size_t n, const std::function<void(std::size_t)>& run) {
+  at::parallel_for(0, static_cast<std::int64_t>(n), 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i)
+      run(static_cast<std::size_t>(i));
+  });
+}
+
 }  // namespace msn

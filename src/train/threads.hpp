@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
+#include <functional>
+
 #include "comm/world.hpp"
 
 namespace msn {
@@ -9,5 +12,8 @@ namespace msn {
 /// a step does not give its buffers back to the system each time. `threads` 0: cores_of_this_rank(). Returns the number
 /// set.
 int set_up_threads(const World& world, int threads);
+
+/// Calls run(i) for i in [0, n) on the compute threads. From the main thread only.
+void for_each_on_compute_threads(std::size_t n, const std::function<void(std::size_t)>& run);
 
 }  // namespace msn

@@ -7,11 +7,13 @@
 #include <CLI/Formatter.hpp>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/inject.hpp"
 #include "checkpoint/checkpoint.hpp"
 #include "checkpoint/state.hpp"
+#include "checkpoint/writer.hpp"
 #include "commands/run_guarded.hpp"
 
 namespace {
@@ -36,8 +38,14 @@ CLI::App* add(CLI::App& parent, const std::string& name, Options& options) {
 
 void write(msn::World& world, const Options& options) {
   SmallState state(options.seed);
-  msn::write_checkpoint(world, options.run, msn::test::facts_of_step(options.step), state.tensors(), 2);
-  if (options.keep > 0 && world.rank() == 0) msn::apply_retention(options.run, {.keep = options.keep});
+  const auto retention = [&] {
+    if (options.keep > 0) msn::apply_retention(options.run, {.keep = options.keep});
+  };
+  msn::CheckpointWriter writer(world, state.tensors(),
+                               {.run = options.run, .writers = 2, .after_commit = retention});
+  writer.begin(msn::test::facts_of_step(options.step), state.tensors());
+  const std::optional<msn::SaveResult> result = writer.finish();
+  if (result->failure) throw msn::AgreedError(*result->failure);
 }
 
 /// Each test seed is the step itself, or 1000 more for a second version of the step.

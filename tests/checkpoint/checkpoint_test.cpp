@@ -2,14 +2,11 @@
 #include "checkpoint/checkpoint.hpp"
 
 #include <fcntl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <csignal>
 #include <fstream>
 #include <functional>
-#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -18,6 +15,7 @@
 #include "base/hash.hpp"
 #include "base/hdf5.hpp"
 #include "checkpoint/layout.hpp"
+#include "checkpoint/shared_run.hpp"
 #include "checkpoint/state.hpp"
 #include "support/mpi.hpp"
 #include "support/support.hpp"
@@ -27,66 +25,18 @@ namespace {
 
 namespace fs = std::filesystem;
 using test::facts_of_step;
+using test::holds;
+using test::names;
+using test::on_rank_0;
+using test::refusal;
+using test::SharedRun;
 using test::SmallState;
 using test::world;
-
-/// A run folder that all ranks share. Rank 0 deletes it after all have left.
-class SharedRun {
- public:
-  SharedRun() {
-    if (world().rank() == 0) own_.emplace();
-    path_ = world().broadcast(own_ ? own_->path().string() : std::string());
-  }
-  ~SharedRun() { MPI_Barrier(world().comm()); }
-  SharedRun(const SharedRun&) = delete;
-  SharedRun& operator=(const SharedRun&) = delete;
-  const fs::path& path() const { return path_; }
-  fs::path checkpoint(std::uint64_t step) const { return checkpoints_folder(path_) / step_name(step); }
-
- private:
-  std::optional<test::TempDir> own_;
-  fs::path path_;
-};
-
-/// The names in the checkpoints folder.
-std::set<std::string> names(const SharedRun& run) {
-  std::set<std::string> found;
-  for (const auto& entry : fs::directory_iterator(checkpoints_folder(run.path())))
-    found.insert(entry.path().filename());
-  return found;
-}
 
 void write(const SharedRun& run, std::uint64_t step, std::uint64_t seed, int writers = 1) {
   SmallState state(seed);
   write_checkpoint(world(), run.path(), facts_of_step(step), state.tensors(), writers);
 }
-
-bool holds(const fs::path& checkpoint, std::uint64_t seed) {
-  SmallState state(0);
-  read_checkpoint(checkpoint, state.tensors());
-  return state == SmallState(seed);
-}
-
-/// Rank 0 does something to the files; all see it done.
-void on_rank_0(const std::function<void()>& action) {
-  world().on_root([&] {
-    action();
-    return std::string();
-  });
-}
-
-/// The message of the data error that `action` throws.
-std::string refusal(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ExitCode::data) << error.what();
-    return error.what();
-  }
-  return "nothing was thrown";
-}
-
-#define EXPECT_SAYS(message, part) EXPECT_NE((message).find(part), std::string::npos) << (message)
 
 void flip_byte(const fs::path& file, std::size_t at) {
   const FileHandle handle(file, O_RDWR);
@@ -295,7 +245,7 @@ TEST(Checkpoint, LeftoversOfDeadRunsGoAndReplacedOnesComeBack) {
   const SharedRun run;
   write(run, 10, 3);
   on_rank_0([&] {
-    fs::create_directories(partial_folder(run.path(), 15) / "state");
+    fs::create_directories(partial_folder(run.path(), 15, "00c0ffee") / "state");
     fs::create_directories(deleted_folder(run.path(), 5));
     fs::rename(run.checkpoint(10), replaced_folder(run.path(), 10));
   });
@@ -304,30 +254,6 @@ TEST(Checkpoint, LeftoversOfDeadRunsGoAndReplacedOnesComeBack) {
   write(run, 20, 7);
   EXPECT_EQ(names(run), (std::set<std::string>{"latest", "step-00000010", "step-00000020"}));
   EXPECT_TRUE(holds(run.checkpoint(10), 3));
-}
-
-TEST(Checkpoint, AWriteThatFailsOnOneRankLeavesEverythingAsItWas) {
-  const SharedRun run;
-  write(run, 10, 3);
-  const int last = world().size() - 1;
-  // The disk of the last rank is full: no file of this process may grow beyond a few bytes.
-  std::signal(SIGXFSZ, SIG_IGN);
-  rlimit before{};
-  ::getrlimit(RLIMIT_FSIZE, &before);
-  if (world().rank() == last) {
-    rlimit small = before;
-    small.rlim_cur = 64;
-    ::setrlimit(RLIMIT_FSIZE, &small);
-  }
-  const std::string message = refusal([&] { write(run, 20, 7, 100); });
-  ::setrlimit(RLIMIT_FSIZE, &before);
-  EXPECT_SAYS(message, last > 0 ? "rank " + std::to_string(last) + " of " : "state-00000-of-00001.h5");
-  EXPECT_EQ(world().gather(message), std::vector<std::string>(static_cast<std::size_t>(world().size()), message));
-  EXPECT_EQ(names(run), (std::set<std::string>{"latest", "step-00000010"}));
-  EXPECT_EQ(find_newest_checkpoint(run.path()), run.checkpoint(10));
-  world().barrier();
-  write(run, 20, 7);
-  EXPECT_EQ(find_newest_checkpoint(run.path()), run.checkpoint(20));
 }
 
 TEST(Checkpoint, AFolderThatCannotBeWrittenIsADataErrorOnAllRanks) {

@@ -14,10 +14,11 @@ write() { echo "${mpirun[@]}" "$program" write --marker "$marker" --run "$run" "
 # Without a launcher, which is quick, where another number of ranks is as good.
 write_alone() { echo "$program" write --marker "$marker" --run "$run" "$@"; }
 newest() { echo "$program" newest --marker "$marker" --run "$run"; }
+expect "first checkpoint" 0 "" $(write_alone --step 10 --seed 10)
+mv "$run" "$work/first"
 begin() {
   rm -rf "$run"
-  mkdir "$run"
-  expect "$1: first checkpoint" 0 "" $(write_alone --step 10 --seed 10)
+  cp -r "$work/first" "$run"
 }
 
 # names EXPECTED...: the entries of the checkpoints folder.
@@ -38,8 +39,10 @@ killed() {
   case $3 in 10*) names latest step-00000010 step-00000030 ;; *) names latest step-00000010 step-00000020 step-00000030 ;; esac
 }
 
-for point in swept begun allocated filled synced manifest aside; do killed "checkpoint-$point" 0 "10 first"; done
-for point in allocated filled synced; do killed "checkpoint-$point" 1 "10 first"; done
+for point in swept copied begun opened half filled synced gathered manifest aside; do
+  killed "checkpoint-$point" 0 "10 first"
+done
+for point in copied opened half filled synced; do killed "checkpoint-$point" 1 "10 first"; done
 for point in published latest; do killed "checkpoint-$point" 0 "20 first"; done
 
 # The same step again with other content: until the new one has its name, the old one is found.
@@ -59,7 +62,7 @@ replaced checkpoint-latest second
 
 # An error instead of a death: everything is undone at once.
 begin "error"
-for point in allocated:0 allocated:1 synced:1 manifest:0 aside:0 published:0; do
+for point in opened:0 half:1 synced:1 manifest:0 aside:0 published:0; do
   expect "error at $point" 74 '^msn: error: a fault was injected' env MSN_TEST_INJECT="checkpoint-$point:throw" \
     $(write --step 20 --seed 20)
   expect_lines 1 '^msn: error'
@@ -68,6 +71,14 @@ for point in allocated:0 allocated:1 synced:1 manifest:0 aside:0 published:0; do
   names latest step-00000010
   expect "error at $point: newest" 0 '^newest 10 first$' $(newest)
 done
+
+# A death while what failed is removed.
+begin "discard"
+expect "kill in discard" 137 "" \
+  env MSN_TEST_INJECT=checkpoint-half:1:throw,checkpoint-discard:0:kill $(write --step 20 --seed 20)
+expect "kill in discard: newest" 0 '^newest 10 first$' $(newest)
+expect "kill in discard: next write" 0 "" $(write_alone --step 30 --seed 30)
+names latest step-00000010 step-00000030
 
 # A death while an old checkpoint is deleted.
 begin "retention"

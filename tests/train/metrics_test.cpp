@@ -71,6 +71,38 @@ TEST(MetricsFile, MarksASkippedStepAndHasNullForWhatIsNotFinite) {
   EXPECT_EQ(line.at("me_max"), 0.5);
 }
 
+TEST(MetricsFile, TellsOfSavesInTheirSteps) {
+  const test::TempDir dir;
+  {
+    MetricsFile file(dir / "metrics.jsonl", 0);
+    StepMetrics metrics;
+    metrics.step = 1;
+    metrics.checkpoint.held_seconds = 0.25;
+    file.write(metrics);
+    metrics.step = 2;
+    metrics.checkpoint = {std::nullopt, SaveResult{1, 1.5, 4096, std::nullopt}};
+    file.write(metrics);
+    metrics.step = 3;
+    metrics.checkpoint = {0.5, SaveResult{2, 1.5, 0, data_error("full")}};
+    file.write(metrics);
+    metrics.step = 4;
+    metrics.checkpoint = {};
+    file.write(metrics);
+  }
+  std::istringstream in(read_text(dir / "metrics.jsonl"));
+  std::vector<nlohmann::json> lines;
+  for (std::string line; std::getline(in, line);)
+    lines.push_back(nlohmann::json::parse(line));
+  ASSERT_EQ(lines.size(), 4u);
+  EXPECT_EQ(lines[0].at("checkpoint_seconds"), 0.25);
+  EXPECT_FALSE(lines[0].contains("checkpoint"));
+  EXPECT_FALSE(lines[1].contains("checkpoint_seconds"));
+  EXPECT_EQ(lines[1].at("checkpoint"),
+            nlohmann::json::parse(R"({"step": 1, "durable": true, "seconds": 1.5, "bytes": 4096})"));
+  EXPECT_EQ(lines[2].at("checkpoint"), nlohmann::json::parse(R"({"step": 2, "durable": false, "seconds": 1.5})"));
+  EXPECT_FALSE(lines[3].contains("checkpoint_seconds") || lines[3].contains("checkpoint"));
+}
+
 TEST(MetricsFile, StartsAFreshRunFromNothing) {
   const test::TempDir dir;
   {

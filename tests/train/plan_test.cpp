@@ -7,8 +7,10 @@
 #include <cstdint>
 #include <initializer_list>
 #include <map>
+#include <numeric>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.hpp"
 #include "comm/mpi_communicator.hpp"
@@ -16,6 +18,7 @@
 #include "model/cost.hpp"
 #include "support/mpi.hpp"
 #include "train/batch_tensors.hpp"
+#include "train/setup.hpp"
 #include "train/step.hpp"
 
 namespace msn {
@@ -115,6 +118,25 @@ TEST(Plan, CountsWhatATapeKeeps) {
   for (const auto& [data, size] : storages)
     bytes += static_cast<double>(size);
   EXPECT_DOUBLE_EQ(bytes, 8 * 6 * (2 * tape_values(shape, 18) + 3 * tape_values(shape, 5)));
+}
+
+TEST(Plan, CountsTheCopyForACheckpointOfTheLargestSlice) {
+  Config config = tiny();
+  for (const auto precision : {Precision::fp32, Precision::fp64}) {
+    config.train.precision = precision;
+    TrainState state(vit_shape(config.model), config.model.prototypes, scalar_type(precision));
+    std::vector<std::uint64_t> sizes;
+    for (const StateTensor& tensor : state_tensors(state))
+      sizes.push_back(tensor.bytes.size());
+    EXPECT_EQ(state_tensor_sizes(vit_shape(config.model), config.model.prototypes, scalar_type(precision)), sizes);
+    const std::uint64_t total = std::accumulate(sizes.begin(), sizes.end(), std::uint64_t{0});
+    config.checkpoint.writers = 1;
+    EXPECT_EQ(plan_run(config, 3, 600).checkpoint_bytes, static_cast<double>(total));
+    config.checkpoint.writers = 100;  // As many as there are ranks.
+    const double largest = plan_run(config, 3, 600).checkpoint_bytes;
+    EXPECT_GE(largest, static_cast<double>(total) / 3);
+    EXPECT_LT(largest, static_cast<double>(total) / 2);
+  }
 }
 
 TEST(Plan, GivesThePublishedModelsTheirCost) {
