@@ -82,9 +82,7 @@ void publish(const fs::path& run, const fs::path& partial, std::uint64_t step,
 }  // namespace
 
 void make_checkpoint_folder(const fs::path& folder) {
-  if (::mkdir(folder.c_str(), 0750) == 0) {
-    sync_path(folder.has_parent_path() ? folder.parent_path() : fs::path("."));
-  } else if (errno != EEXIST) {
+  if (::mkdir(folder.c_str(), 0750) != 0 && errno != EEXIST) {
     throw system_error("cannot make the folder", folder.string(), errno,
                        "check the free space and rights of the run folder");
   }

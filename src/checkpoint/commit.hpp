@@ -9,7 +9,7 @@
 
 namespace msn {
 
-/// Makes `folder` (0750) if it is not there, and its name durable. Throws data_error.
+/// Makes `folder` (0750) if it is not there. Throws data_error.
 void make_checkpoint_folder(const std::filesystem::path& folder);
 
 /// Writes the manifest into `partial`, checks that all files are there, gives the folder its name and has `latest` name

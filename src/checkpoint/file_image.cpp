@@ -57,10 +57,10 @@ FileImage::FileImage(const fs::path& scratch, std::span<const StateTensor> tenso
 
   const FileHandle file(scratch, O_RDONLY);
   bytes_.resize(file.size());
-  std::vector<std::size_t> in_file(places_.size());
-  std::iota(in_file.begin(), in_file.end(), std::size_t{0});
-  std::erase_if(in_file, [&](std::size_t i) { return places_[i].size == 0; });
-  std::sort(in_file.begin(), in_file.end(),
+  in_order_.resize(places_.size());
+  std::iota(in_order_.begin(), in_order_.end(), std::size_t{0});
+  std::erase_if(in_order_, [&](std::size_t i) { return places_[i].size == 0; });
+  std::sort(in_order_.begin(), in_order_.end(),
             [&](std::size_t a, std::size_t b) { return places_[a].offset < places_[b].offset; });
   // HDF5's structures are what lies between the tensors.
   std::size_t read_from = 0;
@@ -68,7 +68,7 @@ FileImage::FileImage(const fs::path& scratch, std::span<const StateTensor> tenso
     MSN_CHECK(end >= read_from && end <= bytes_.size());
     file.read_at(std::span(bytes_).subspan(read_from, end - read_from), read_from);
   };
-  for (const std::size_t i : in_file) {
+  for (const std::size_t i : in_order_) {
     read_up_to(places_[i].offset);
     read_from = places_[i].offset + places_[i].size;
   }
@@ -89,6 +89,17 @@ void FileImage::take(std::span<const StateTensor> tensors, const ParallelFor& pa
     std::memcpy(bytes_.data() + places_[piece.tensor].offset + piece.offset,
                 tensors[piece.tensor].bytes.data() + piece.offset, piece.size);
   });
+}
+
+void FileImage::visit_tensors(std::size_t begin, std::size_t end,
+                              const std::function<void(std::size_t, std::span<const std::byte>)>& visit) const {
+  const auto ends_before = [&](std::size_t i, std::size_t at) { return places_[i].offset + places_[i].size <= at; };
+  for (auto next = std::lower_bound(in_order_.begin(), in_order_.end(), begin, ends_before);
+       next != in_order_.end() && places_[*next].offset < end; ++next) {
+    const std::size_t from = std::max(begin, places_[*next].offset);
+    const std::size_t to = std::min(end, places_[*next].offset + places_[*next].size);
+    visit(*next, std::span(bytes_).subspan(from, to - from));
+  }
 }
 
 }  // namespace msn

@@ -28,8 +28,8 @@ using Json = nlohmann::json;
 
 namespace {
 
-/// Bytes that are hashed and given to the kernel at once.
-constexpr std::size_t kPiece = std::size_t{8} << 20;
+constexpr std::size_t kPiece = std::size_t{1} << 20;      ///< Bytes that are hashed and given to the kernel at once.
+constexpr std::size_t kWriteback = std::size_t{8} << 20;  ///< After so many bytes the disk begins with them.
 constexpr const char* kRoom = "check the free space and rights of the run folder";
 
 void check_state(const std::vector<StateTensor>& state) {
@@ -94,6 +94,11 @@ Error present_error(const std::string& place) {
   return {error.code(), error.problem(), where, is_silent ? kRoom : error.remedy()};
 }
 
+struct Hashes {
+  Hasher file;
+  std::vector<Hasher> tensors;
+};
+
 /// Has the disk begin with these bytes, so that little is left for fsync. Advice only.
 void start_writeback(const FileHandle& file, std::size_t offset, std::size_t size) {
   ::sync_file_range(file.get(), static_cast<off64_t>(offset), static_cast<off64_t>(size), SYNC_FILE_RANGE_WRITE);
@@ -122,7 +127,7 @@ struct CheckpointWriter::Shared {
     options.may_publish();
   }
 
-  void write_and_hash(const fs::path& path, Hasher& hasher) const;
+  Hashes write_image(const fs::path& path) const;
   Json write_slice(std::uint64_t step) const;
   void write(std::uint64_t step);
   void commit(const Manifest& manifest) const;
@@ -130,35 +135,44 @@ struct CheckpointWriter::Shared {
                 std::chrono::steady_clock::time_point began);
 };
 
-void CheckpointWriter::Shared::write_and_hash(const fs::path& path, Hasher& hasher) const {
+/// Writes the image and hashes it, piece by piece while the processor's cache has it. What is hashed is what the kernel
+/// is given: damage on the way to the disk shows when the file is read, which a look at the kernel's own copy would not
+/// tell.
+Hashes CheckpointWriter::Shared::write_image(const fs::path& path) const {
   const FileHandle file(path, O_WRONLY | O_CREAT | O_TRUNC);
   inject("checkpoint-opened", rank);
   const std::span<const std::byte> bytes = image->bytes();
   const std::size_t piece_size = std::clamp(bytes.size() / 2, std::size_t{1}, kPiece);
-  for (std::size_t at = 0; at < bytes.size(); at += piece_size) {
+  Hashes hashes{{}, std::vector<Hasher>(image->tensors())};
+  std::size_t started = 0;
+  for (std::size_t at = 0, end = 0; at < bytes.size(); at = end) {
     if (given_up) throw internal_error("the save was given up");
-    const auto piece = bytes.subspan(at, std::min(piece_size, bytes.size() - at));
+    end = std::min(at + piece_size, bytes.size());
+    const auto piece = bytes.subspan(at, end - at);
+    hashes.file.update(piece);
+    image->visit_tensors(at, end, [&](std::size_t tensor, auto part) { hashes.tensors[tensor].update(part); });
     file.write_at(piece, at);
-    start_writeback(file, at, piece.size());
-    hasher.update(piece);
-    if (at < bytes.size() / 2 && at + piece.size() >= bytes.size() / 2) inject("checkpoint-half", rank);
+    if (end - started >= kWriteback || end == bytes.size()) {
+      start_writeback(file, started, end - started);
+      started = end;
+    }
+    if (at < bytes.size() / 2 && end >= bytes.size() / 2) inject("checkpoint-half", rank);
   }
   inject("checkpoint-filled", rank);
   file.sync();
   inject("checkpoint-synced", rank);
+  return hashes;
 }
 
-/// This rank's part of the manifest. What is hashed is what the kernel was given: damage on the way to the disk shows
-/// when the file is read, which a look at the kernel's own copy would not tell.
+/// This rank's part of the manifest.
 Json CheckpointWriter::Shared::write_slice(std::uint64_t step) const {
   make_checkpoint_folder(checkpoints_folder(options.run));
   make_checkpoint_folder(partial(step));
   inject("checkpoint-begun", rank);
-  Hasher hasher;
-  write_and_hash(partial(step) / file, hasher);
-  Json part{{"hash", hasher.hex()}, {"size", image->bytes().size()}, {"tensors", Json::array()}};
-  for (std::size_t i = 0; i < image->tensors(); ++i)
-    part["tensors"].push_back(hash_hex(image->tensor(i)));
+  const Hashes hashes = write_image(partial(step) / file);
+  Json part{{"hash", hashes.file.hex()}, {"size", image->bytes().size()}, {"tensors", Json::array()}};
+  for (const Hasher& hasher : hashes.tensors)
+    part["tensors"].push_back(hasher.hex());
   return part;
 }
 
@@ -224,6 +238,7 @@ CheckpointWriter::CheckpointWriter(const World& world, const std::vector<StateTe
   }
   shared_->life = world.on_root([&] {
     make_checkpoint_folder(checkpoints);
+    sync_path(shared_->options.run);
     sweep(shared_->options.run);
     inject("checkpoint-swept", 0);
     return draw_life();
