@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 namespace {
 
 /// Bytes that are read and then hashed while the processor's cache has them.
-constexpr std::size_t kPiece = std::size_t{1} << 20;
+constexpr std::size_t kPiece = std::size_t{128} << 10;
 constexpr const char* kUseAnother = "it is damaged; use another checkpoint";
 
 /// Where a tensor's bytes lie in the file.

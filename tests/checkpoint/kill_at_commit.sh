@@ -14,6 +14,7 @@ write() { echo "${mpirun[@]}" "$program" write --marker "$marker" --run "$run" "
 # Without a launcher, which is quick, where another number of ranks is as good.
 write_alone() { echo "$program" write --marker "$marker" --run "$run" "$@"; }
 newest() { echo "$program" newest --marker "$marker" --run "$run"; }
+mkdir "$run"
 expect "first checkpoint" 0 "" $(write_alone --step 10 --seed 10)
 mv "$run" "$work/first"
 begin() {
@@ -28,11 +29,13 @@ names() {
   [ "$got" = "$*" ] || complain "checkpoints holds '$got', expected '$*'"
 }
 
-# killed POINT RANK FOUND: a kill there while step 20 is written; FOUND is what the loader finds then.
+# killed WRITE POINT RANK FOUND: a kill there while WRITE, one of the two above, writes step 20; FOUND is what the loader
+# finds then.
 killed() {
-  local what="kill rank $2 at $1"
+  local writes=$1 what="kill rank $3 at $2"
+  shift
   begin "$what"
-  expect "$what" 137 "" env MSN_TEST_INJECT="$1:$2:kill" $(write --step 20 --seed 20)
+  expect "$what" 137 "" env MSN_TEST_INJECT="$1:$2:kill" $($writes --step 20 --seed 20)
   expect "$what: newest" 0 "^newest $3\$" $(newest)
   expect "$what: next write" 0 "" $(write_alone --step 30 --seed 30)
   expect "$what: newest then" 0 '^newest 30 first$' $(newest)
@@ -40,18 +43,19 @@ killed() {
 }
 
 for point in swept copied begun opened half filled synced gathered manifest aside; do
-  killed "checkpoint-$point" 0 "10 first"
+  killed write_alone "checkpoint-$point" 0 "10 first"
 done
-for point in copied opened half filled synced; do killed "checkpoint-$point" 1 "10 first"; done
-for point in published latest; do killed "checkpoint-$point" 0 "20 first"; done
+for point in copied half synced; do killed write "checkpoint-$point" 1 "10 first"; done
+for point in gathered manifest; do killed write "checkpoint-$point" 0 "10 first"; done
+for point in published latest; do killed write_alone "checkpoint-$point" 0 "20 first"; done
 
 # The same step again with other content: until the new one has its name, the old one is found.
 replaced() {
   local what="kill at $1 while a step is replaced"
   begin "$what"
-  expect "$what" 137 "" env MSN_TEST_INJECT="$1:0:kill" $(write --step 10 --seed 1010)
+  expect "$what" 137 "" env MSN_TEST_INJECT="$1:0:kill" $(write_alone --step 10 --seed 1010)
   expect "$what: newest" 0 "^newest 10 $2\$" $(newest)
-  expect "$what: again" 0 "" $(write --step 10 --seed 1010)
+  expect "$what: again" 0 "" $(write_alone --step 10 --seed 1010)
   expect "$what: newest then" 0 "^newest 10 second\$" $(newest)
   names latest step-00000010
 }
@@ -62,12 +66,13 @@ replaced checkpoint-latest second
 
 # An error instead of a death: everything is undone at once.
 begin "error"
-for point in opened:0 half:1 synced:1 manifest:0 aside:0 published:0; do
+for point in opened:0 half:1 manifest:0 published:0; do
   expect "error at $point" 74 '^msn: error: a fault was injected' env MSN_TEST_INJECT="checkpoint-$point:throw" \
     $(write --step 20 --seed 20)
   expect_lines 1 '^msn: error'
   names latest step-00000010
-  expect "error at $point, replacing" 74 '' env MSN_TEST_INJECT="checkpoint-$point:throw" $(write --step 10 --seed 1010)
+  expect "error at $point, replacing" 74 '' env MSN_TEST_INJECT="checkpoint-$point:throw" \
+    $(write --step 10 --seed 1010)
   names latest step-00000010
   expect "error at $point: newest" 0 '^newest 10 first$' $(newest)
 done
@@ -82,7 +87,7 @@ names latest step-00000010 step-00000030
 
 # A death while an old checkpoint is deleted.
 begin "retention"
-expect "kill in retention" 137 "" env MSN_TEST_INJECT=retention-renamed:0:kill $(write --step 20 --seed 20 --keep 1)
+expect "kill in retention" 137 "" env MSN_TEST_INJECT=retention-renamed:0:kill $(write_alone --step 20 --seed 20 --keep 1)
 expect "kill in retention: newest" 0 '^newest 20 first$' $(newest)
 expect "kill in retention: next write" 0 "" $(write_alone --step 30 --seed 30 --keep 2)
 names latest step-00000020 step-00000030
