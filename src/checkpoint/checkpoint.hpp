@@ -23,8 +23,8 @@ struct StateTensor {
   std::span<std::byte> bytes;       ///< Row-major.
 };
 
-/// Writes one checkpoint as a CheckpointWriter does (writer.hpp) and waits for it: it is durable then and `latest` names
-/// it, or the same error is thrown on every rank (an AgreedError) with the folder as it was. All ranks call.
+/// Writes one checkpoint as a CheckpointWriter does (writer.hpp) and waits for it: it is durable then and `latest`
+/// names it, or the same error is thrown on every rank (an AgreedError) with the folder as it was. All ranks call.
 void write_checkpoint(const World& world, const std::filesystem::path& run, const CheckpointFacts& facts,
                       const std::vector<StateTensor>& state, int writers);
 

@@ -34,7 +34,8 @@ class FileImage {
   std::span<const std::byte> bytes() const { return bytes_; }
   std::size_t tensors() const { return places_.size(); }
 
-  /// Calls `visit` with the index and the bytes of each tensor that lies in [begin, end) of the file, as far as it does.
+  /// Calls `visit` with the index and the bytes of each tensor that lies in [begin, end) of the file, as far as it
+  /// does.
   void visit_tensors(std::size_t begin, std::size_t end,
                      const std::function<void(std::size_t, std::span<const std::byte>)>& visit) const;
 
@@ -49,7 +50,7 @@ class FileImage {
   std::vector<std::byte> bytes_;
   std::vector<Place> places_;          ///< Of each tensor.
   std::vector<std::size_t> in_order_;  ///< The tensors that have bytes, in the order of the file.
-  std::vector<Piece> pieces_;  ///< What one thread copies at once.
+  std::vector<Piece> pieces_;          ///< What one thread copies at once.
 };
 
 }  // namespace msn

@@ -43,8 +43,8 @@ struct SaveResult {
 /// begin() copied. The threads communicate nothing: the ranks' main threads tell each other ready() in a message that
 /// they exchange anyway, and call advance() with whether all are. At most one save is under way.
 ///
-/// Writing ends when advance() has found all ranks ready the first time: the ranks exchange what they wrote, or why not,
-/// and rank 0's thread commits it, or removes it. The second time the save has ended, and all learn how.
+/// Writing ends when advance() has found all ranks ready the first time: the ranks exchange what they wrote, or why
+/// not, and rank 0's thread commits it, or removes it. The second time the save has ended, and all learn how.
 class CheckpointWriter {
  public:
   /// All ranks call, with a state that is equal but for its bytes on all and that later ones are like. Removes what
@@ -64,8 +64,8 @@ class CheckpointWriter {
   bool busy() const { return phase_ != Phase::idle; }
   /// Whether this rank has nothing left to do until advance().
   bool ready() const;
-  /// All ranks call with whether all ranks were ready, which they have agreed upon. Tells how the save ended, if it did.
-  /// Never waits for a disk.
+  /// All ranks call with whether all ranks were ready, which they have agreed upon. Tells how the save ended, if it
+  /// did. Never waits for a disk.
   std::optional<SaveResult> advance(bool all_ready);
 
   /// Waits until no save is under way. All ranks call. Tells how it ended, if one was.

@@ -135,10 +135,10 @@ struct TrainConfig {
 };
 
 struct CheckpointConfig {
-  int every_steps = 1000;  ///< 0: only at the end.
-  int keep = 3;            ///< Newest checkpoints kept; at least 2.
-  int keep_every = 0;      ///< Checkpoints whose step is a multiple of this stay for ever; 0: none do.
-  int writers = 1;         ///< Ranks that write a slice each; more than the world size counts as all ranks.
+  int every_steps = 1000;       ///< 0: only at the end.
+  int keep = 3;                 ///< Newest checkpoints kept; at least 2.
+  int keep_every = 0;           ///< Checkpoints whose step is a multiple of this stay for ever; 0: none do.
+  int writers = 1;              ///< Ranks that write a slice each; more than the world size counts as all ranks.
   int max_failed_in_a_row = 3;  ///< Saves that may fail one after the other; one more ends the run.
 
   bool operator==(const CheckpointConfig&) const = default;

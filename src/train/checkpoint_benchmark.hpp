@@ -19,15 +19,15 @@ struct ReadingTimes {
 };
 
 struct CheckpointBenchmark {
-  int writers = 1;            ///< Ranks that write a file.
-  std::uint64_t bytes = 0;    ///< Of all files.
-  double held = 0;            ///< Seconds that training would stand still: comparing replicas, copying.
-  double copy = 0;            ///< Of them, copying.
-  double write = 0;           ///< Seconds from the beginning of a save until it is durable, copying included.
-  double plain_write = 0;     ///< Seconds that `write` and `fsync` of as many bytes take, on as many ranks.
-  double ratio = 0;           ///< Median over the repeats of plain_write / write.
-  ReadingTimes from_disk;     ///< After the kernel was asked to forget the files.
-  ReadingTimes from_memory;   ///< Of what the kernel has in memory.
+  int writers = 1;           ///< Ranks that write a file.
+  std::uint64_t bytes = 0;   ///< Of all files.
+  double held = 0;           ///< Seconds that training would stand still: comparing replicas, copying.
+  double copy = 0;           ///< Of them, copying.
+  double write = 0;          ///< Seconds from the beginning of a save until it is durable, copying included.
+  double plain_write = 0;    ///< Seconds that `write` and `fsync` of as many bytes take, on as many ranks.
+  double ratio = 0;          ///< Median over the repeats of plain_write / write.
+  ReadingTimes from_disk;    ///< After the kernel was asked to forget the files.
+  ReadingTimes from_memory;  ///< Of what the kernel has in memory.
 };
 
 /// Saves the state of `config` `repeats` times in a folder of its own below `folder`, which is gone afterwards, and in

@@ -43,7 +43,7 @@ struct RankFacts {
   std::uint64_t bad_samples = 0;
   Wishes wishes;
   bool saver_ready = true;  ///< Saver::ready()
-  SectionTimes times;  ///< Since the last step's message.
+  SectionTimes times;       ///< Since the last step's message.
 };
 
 /// Gathers a step's numbers over ranks: one message, in which the wishes ride along.

@@ -40,8 +40,7 @@ class Held {
  public:
   explicit Held(std::optional<double>& seconds) : seconds_(seconds) {}
   ~Held() {
-    seconds_ = seconds_.value_or(0) +
-               std::chrono::duration<double>(std::chrono::steady_clock::now() - began_).count();
+    seconds_ = seconds_.value_or(0) + std::chrono::duration<double>(std::chrono::steady_clock::now() - began_).count();
   }
   Held(const Held&) = delete;
   Held& operator=(const Held&) = delete;

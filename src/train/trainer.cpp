@@ -131,8 +131,7 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
     }
     inject_into_state(state, world.rank());
 
-    const RankFacts mine{batch.wait_seconds, batch.bad.size(), requests.poll(), saver.ready(),
-                         sections.take_times()};
+    const RankFacts mine{batch.wait_seconds, batch.bad.size(), requests.poll(), saver.ready(), sections.take_times()};
     sections.enter(Section::reduce);
     StepMetrics metrics = gather_metrics(step, mine, communicator);
     sections.enter(Section::update);
@@ -149,8 +148,7 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
     const bool report_now = seconds_since(reported) >= kReportSeconds || state.step == last;
     if (report_now && world.size() > 1) metrics.ranks = stragglers.take();
     const auto check_every = static_cast<std::uint64_t>(config.train.check_replicas_every);
-    if (check_every > 0 && state.step % check_every == 0 &&
-        !inject("skip-replica-check", state.step, world.rank())) {
+    if (check_every > 0 && state.step % check_every == 0 && !inject("skip-replica-check", state.step, world.rank())) {
       saver.check_replicas();
     }
     saver.advance(metrics.savers_ready);

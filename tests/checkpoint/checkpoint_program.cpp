@@ -41,8 +41,7 @@ void write(msn::World& world, const Options& options) {
   const auto retention = [&] {
     if (options.keep > 0) msn::apply_retention(options.run, {.keep = options.keep});
   };
-  msn::CheckpointWriter writer(world, state.tensors(),
-                               {.run = options.run, .writers = 2, .after_commit = retention});
+  msn::CheckpointWriter writer(world, state.tensors(), {.run = options.run, .writers = 2, .after_commit = retention});
   writer.begin(msn::test::facts_of_step(options.step), state.tensors());
   const std::optional<msn::SaveResult> result = writer.finish();
   if (result->failure) throw msn::AgreedError(*result->failure);

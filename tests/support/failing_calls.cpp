@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A library for LD_PRELOAD that makes calls of the system fail, for tests of what a bad disk does:
 //   MSN_TEST_FAIL="CALL PART RANK FIRST COUNT ERRNO;..."
-// The FIRST-th call (from 1) of CALL (pwrite, fsync, mkdir or rename) on rank RANK whose file has PART in its path fails
-// with the error of that number, and so do the COUNT - 1 after it. A library that is loaded into every process of a
-// job: it must not throw, and takes nothing from msn.
+// The FIRST-th call (from 1) of CALL (pwrite, fsync, mkdir or rename) on rank RANK whose file has PART in its path
+// fails with the error of that number, and so do the COUNT - 1 after it. A library that is loaded into every process of
+// a job: it must not throw, and takes nothing from msn.
 #include <dlfcn.h>
 #include <sys/types.h>
 #include <unistd.h>
