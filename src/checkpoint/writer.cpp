@@ -131,8 +131,7 @@ struct CheckpointWriter::Shared {
   Json write_slice(std::uint64_t step) const;
   void write(std::uint64_t step);
   void commit(const Manifest& manifest) const;
-  void end_save(Manifest manifest, const std::vector<Slice>& slices, const std::vector<std::string>& parts,
-                std::chrono::steady_clock::time_point began);
+  void end_save(const EndOfSave& end, const std::vector<std::string>& parts);
 };
 
 /// Writes the image and hashes it, piece by piece while the processor's cache has it. What is hashed is what the kernel
@@ -195,18 +194,18 @@ void CheckpointWriter::Shared::commit(const Manifest& manifest) const {
 }
 
 /// Commits the checkpoint, or removes what there is of it. No rank is still writing.
-void CheckpointWriter::Shared::end_save(Manifest manifest, const std::vector<Slice>& slices,
-                                        const std::vector<std::string>& parts,
-                                        std::chrono::steady_clock::time_point began) {
+void CheckpointWriter::Shared::end_save(const EndOfSave& end, const std::vector<std::string>& parts) {
   Json json;
   try {
+    Manifest manifest = end.manifest;
     std::uint64_t bytes = 0;
-    for (std::size_t w = 0; w < slices.size(); ++w) {
+    for (std::size_t w = 0; w < end.slices.size(); ++w) {
+      const Slice& slice = end.slices[w];
       const Json written = Json::parse(parts[w]);
       if (written.contains("error")) throw error_of(written["error"]);
-      for (std::size_t i = slices[w].begin; i < slices[w].end; ++i)
-        manifest.tensors[i].hash = written.at("tensors").at(i - slices[w].begin);
-      manifest.files.push_back({slices[w].file, written.at("size"), written.at("hash")});
+      for (std::size_t i = slice.begin; i < slice.end; ++i)
+        manifest.tensors[i].hash = written.at("tensors").at(i - slice.begin);
+      manifest.files.push_back({slice.file, written.at("size"), written.at("hash")});
       bytes += manifest.files.back().size;
     }
     manifest.written = {utc_now(), host, MSN_VERSION};
@@ -215,10 +214,10 @@ void CheckpointWriter::Shared::end_save(Manifest manifest, const std::vector<Sli
   } catch (...) {
     json = {{"bytes", 0}, {"error", to_json(present_error({}))}};
     inject("checkpoint-discard", rank);
-    const fs::path rest = partial(manifest.facts.step);
+    const fs::path rest = partial(end.manifest.facts.step);
     if (folder_exists(rest)) remove_folder(rest);
   }
-  json["seconds"] = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+  json["seconds"] = std::chrono::duration<double>(std::chrono::steady_clock::now() - end.began).count();
   outcome = text_of(json);
 }
 
@@ -277,12 +276,24 @@ void CheckpointWriter::begin(const CheckpointFacts& facts, const std::vector<Sta
   MSN_CHECK(!busy());
   began_ = std::chrono::steady_clock::now();
   facts_ = facts;
-  phase_ = Phase::writing;
+  const bool alone = slices_.size() == 1;  // Rank 0 need not hear of the others before it commits.
+  phase_ = alone ? Phase::committing : Phase::writing;
   if (!shared_->image) return;
   const Slice& slice = slices_[static_cast<std::size_t>(world_.rank())];
   shared_->image->take(tensors_of(slice, state), shared_->options.parallel_for);
   inject("checkpoint-copied", world_.rank());
-  thread_->start([shared = shared_, step = facts.step] { shared->write(step); });
+  if (alone) {
+    thread_->start([shared = shared_, end = end_of_save()] {
+      shared->write(end.manifest.facts.step);
+      shared->end_save(end, {shared->part});
+    });
+  } else {
+    thread_->start([shared = shared_, step = facts.step] { shared->write(step); });
+  }
+}
+
+CheckpointWriter::EndOfSave CheckpointWriter::end_of_save() const {
+  return {{facts_, tensors_, {}, {}}, slices_, began_};
 }
 
 bool CheckpointWriter::ready() const {
@@ -298,8 +309,7 @@ std::optional<SaveResult> CheckpointWriter::advance(bool all_ready) {
     inject("checkpoint-gathered", world_.rank());
     phase_ = Phase::committing;
     if (world_.rank() == 0) {
-      thread_->start([shared = shared_, manifest = Manifest{facts_, tensors_, {}, {}}, slices = slices_, parts,
-                      began = began_] { shared->end_save(manifest, slices, parts, began); });
+      thread_->start([shared = shared_, end = end_of_save(), parts] { shared->end_save(end, parts); });
     }
     return std::nullopt;
   }

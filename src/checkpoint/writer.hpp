@@ -44,7 +44,8 @@ struct SaveResult {
 /// they exchange anyway, and call advance() with whether all are. At most one save is under way.
 ///
 /// Writing ends when advance() has found all ranks ready the first time: the ranks exchange what they wrote, or why
-/// not, and rank 0's thread commits it, or removes it. The second time the save has ended, and all learn how.
+/// not, and rank 0's thread commits it, or removes it. The second time the save has ended, and all learn how. If rank 0
+/// alone writes, its thread does both at once.
 class CheckpointWriter {
  public:
   /// All ranks call, with a state that is equal but for its bytes on all and that later ones are like. Removes what
@@ -79,6 +80,14 @@ class CheckpointWriter {
 
   /// What the thread uses. It may outlive the writer, if the disk does not let it go.
   struct Shared;
+
+  /// What rank 0's thread needs to end a save.
+  struct EndOfSave {
+    Manifest manifest;  ///< Without files and hashes.
+    std::vector<Slice> slices;
+    std::chrono::steady_clock::time_point began;
+  };
+  EndOfSave end_of_save() const;
 
   const World& world_;
   const std::vector<Slice> slices_;

@@ -42,7 +42,7 @@ killed() {
   case $3 in 10*) names latest step-00000010 step-00000030 ;; *) names latest step-00000010 step-00000020 step-00000030 ;; esac
 }
 
-for point in swept copied begun opened half filled synced gathered manifest aside; do
+for point in swept copied begun opened half filled synced manifest aside; do
   killed write_alone "checkpoint-$point" 0 "10 first"
 done
 for point in copied half synced; do killed write "checkpoint-$point" 1 "10 first"; done
