@@ -61,7 +61,7 @@ Error internal_error(std::string what, std::string where) {
   return {ExitCode::internal, std::move(what), std::move(where),
           "this is a defect of msn; please report it with the log"};
 }
-Error system_error(std::string what, std::string where, int error_number, std::string remedy) {
+SystemError system_error(std::string what, std::string where, int error_number, std::string remedy) {
   return {ExitCode::data, std::move(what) + ": " + std::strerror(error_number), std::move(where), std::move(remedy)};
 }
 

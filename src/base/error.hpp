@@ -48,8 +48,14 @@ Error data_error(std::string what, std::string where = {}, std::string remedy = 
 Error numerics_error(std::string what, std::string where = {}, std::string remedy = {});
 Error internal_error(std::string what, std::string where = {});
 
-/// A data error for a failed system call: `what` and the text of `error_number` (errno).
-Error system_error(std::string what, std::string where, int error_number, std::string remedy = {});
+/// A data error for a failed system call. It tells of the machine at that moment, not of what a file holds: the same
+/// may work later.
+class SystemError : public Error {
+ public:
+  using Error::Error;
+};
+/// `what` and the text of `error_number` (errno).
+SystemError system_error(std::string what, std::string where, int error_number, std::string remedy = {});
 
 /// Any exception as an Error: an Error as it is, everything else as an internal error with its text. A null `failure`
 /// stands for std::terminate without an exception.

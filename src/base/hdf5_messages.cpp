@@ -12,6 +12,28 @@ namespace {
 
 constexpr int max_rank = 32;  ///< HDF5's own limit.
 
+/// IEEE 754's two sizes, with the bits of sign, exponent and mantissa where they belong.
+bool is_ieee(std::uint8_t bits, std::uint8_t sign, std::uint64_t size, Cursor body) {
+  struct Format {
+    std::uint16_t offset, precision;
+    std::uint8_t exponent_at, exponent_size, mantissa_at, mantissa_size;
+    std::uint32_t bias;
+    bool operator==(const Format&) const = default;
+  };
+  Format format{};
+  format.offset = body.number<std::uint16_t>();
+  format.precision = body.number<std::uint16_t>();
+  format.exponent_at = body.number<std::uint8_t>();
+  format.exponent_size = body.number<std::uint8_t>();
+  format.mantissa_at = body.number<std::uint8_t>();
+  format.mantissa_size = body.number<std::uint8_t>();
+  format.bias = body.number<std::uint32_t>();
+  constexpr std::uint8_t little_endian_with_implied_bit = 0x20;
+  if (bits != little_endian_with_implied_bit || sign != 8 * size - 1) return false;
+  return (size == 4 && format == Format{0, 32, 23, 8, 0, 23, 127}) ||
+         (size == 8 && format == Format{0, 64, 52, 11, 0, 52, 1023});
+}
+
 }  // namespace
 
 void refuse(std::string what) {
@@ -47,7 +69,8 @@ Space parse_space(Cursor body) {
 std::optional<Type> parse_type(Cursor body) {
   const auto kind = body.number<std::uint8_t>();
   const auto bits = body.number<std::uint8_t>();
-  body.skip(2);
+  const auto sign = body.number<std::uint8_t>();
+  body.skip(1);
   const std::uint64_t size = body.number<std::uint32_t>();
   if (kind >> 4 < 1 || kind >> 4 > 3) return std::nullopt;
   if ((kind & 15) == 0) {
@@ -58,6 +81,10 @@ std::optional<Type> parse_type(Cursor body) {
       return std::nullopt;
     }
     return Type{(bits & 8) != 0 ? ElementKind::signed_integer : ElementKind::unsigned_integer, size};
+  }
+  if ((kind & 15) == 1) {
+    if (!is_ieee(bits, sign, size, body)) return std::nullopt;
+    return Type{ElementKind::real, size};
   }
   const bool padded_by_zeros = (bits & 15) <= 1;
   if ((kind & 15) == 3 && padded_by_zeros && size > 0) return Type{ElementKind::text, size};
@@ -89,7 +116,9 @@ void parse_attribute(Cursor body, std::map<std::string, std::int64_t>& into) {
   const auto name = body.take(padded(name_size)).first(name_size);
   const std::optional<Type> type = parse_type(Cursor(body.take(padded(type_size)).first(type_size)));
   const auto space_bytes = body.take(padded(space_size)).first(space_size);
-  if (!type || type->kind == ElementKind::text || parse_space(Cursor(space_bytes)).elements != 1) return;
+  const bool is_integer =
+      type && (type->kind == ElementKind::signed_integer || type->kind == ElementKind::unsigned_integer);
+  if (!is_integer || parse_space(Cursor(space_bytes)).elements != 1) return;
   const auto raw = body.take(type->size);
   std::uint64_t value = 0;
   std::memcpy(&value, raw.data(), raw.size());

@@ -158,7 +158,7 @@ class Reader {
         return set_once(object.space, parse_space(body));
       case Message::datatype: {
         const std::optional<Type> parsed = parse_type(body);
-        if (!parsed) refuse("elements that are neither little-endian integers nor fixed-length text");
+        if (!parsed) refuse("elements that are neither little-endian numbers nor fixed-length text");
         return set_once(object.type, *parsed);
       }
       case Message::layout:

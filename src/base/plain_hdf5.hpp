@@ -3,8 +3,8 @@
 //
 // The library takes a file's word for how much memory its structures need and where they are: a file that is damaged in
 // the wrong place, or made to do harm, fills or ends the process before any check of ours. Files that come from
-// elsewhere are read by this instead. It knows the few structures that a shard is made of (superblock 0, groups as
-// symbol tables, contiguous datasets of little-endian integers and fixed-length text), compares every place and length
+// elsewhere are read by this instead. It knows the few structures that a shard or a file of a checkpoint is made of (superblock 0, groups as
+// symbol tables, contiguous datasets of little-endian numbers and fixed-length text), compares every place and length
 // with the file before it uses them, and refuses everything else: links, filters, chunks, external and virtual storage,
 // shared messages, a user block. It never takes more memory than a few times the size of the file.
 // Numbers and names of the structures: HDF5 File Format Specification, version 3.0.
@@ -21,12 +21,12 @@
 
 namespace msn::h5 {
 
-enum class ElementKind { signed_integer, unsigned_integer, text };
+enum class ElementKind { signed_integer, unsigned_integer, real, text };
 
 /// A dataset whose bytes [file_offset, file_offset + elements * element_size) lie in the file.
 struct PlainDataset {
   ElementKind kind = ElementKind::unsigned_integer;
-  std::uint64_t element_size = 0;    ///< Bytes: 1, 2, 4 or 8 of an integer, any positive number of a text.
+  std::uint64_t element_size = 0;    ///< Bytes: 1, 2, 4 or 8 of an integer, 4 or 8 of a real, any of a text.
   std::vector<std::uint64_t> shape;  ///< Empty for a single value.
   std::uint64_t elements = 0;
   std::uint64_t file_offset = 0;

@@ -52,18 +52,25 @@ std::string with_place(const std::string& where, const World& world) {
 
 World World::init(int* argc, char*** argv) {
   const LauncherClaim claim = launcher_claim();
-  World world;
-  MSN_CHECK_MPI(MPI_Init_thread(argc, argv, MPI_THREAD_MULTIPLE, &world.thread_level_));
-  world.host_ = host_name();
-  MSN_CHECK_MPI(MPI_Comm_dup(MPI_COMM_WORLD, &world.comm_));
-  MSN_CHECK_MPI(MPI_Comm_set_errhandler(world.comm_, MPI_ERRORS_RETURN));
-  MSN_CHECK_MPI(MPI_Comm_rank(world.comm_, &world.rank_));
-  MSN_CHECK_MPI(MPI_Comm_size(world.comm_, &world.size_));
+  int thread_level = 0;
+  MSN_CHECK_MPI(MPI_Init_thread(argc, argv, MPI_THREAD_MULTIPLE, &thread_level));
+  World world = over(MPI_COMM_WORLD);
   check_launch(claim, world.size_);
-  if (world.thread_level_ < MPI_THREAD_FUNNELED) {
+  if (thread_level < MPI_THREAD_FUNNELED) {
     throw usage_error("this MPI does not allow threads beside the one that communicates", "MPI_Init_thread",
                       "use an MPI built with thread support (MPI_THREAD_FUNNELED or more)");
   }
+  return world;
+}
+
+World World::over(MPI_Comm comm) {
+  World world;
+  world.host_ = host_name();
+  MSN_CHECK_MPI(MPI_Query_thread(&world.thread_level_));
+  MSN_CHECK_MPI(MPI_Comm_dup(comm, &world.comm_));
+  MSN_CHECK_MPI(MPI_Comm_set_errhandler(world.comm_, MPI_ERRORS_RETURN));
+  MSN_CHECK_MPI(MPI_Comm_rank(world.comm_, &world.rank_));
+  MSN_CHECK_MPI(MPI_Comm_size(world.comm_, &world.size_));
   MSN_CHECK_MPI(MPI_Comm_split_type(world.comm_, MPI_COMM_TYPE_SHARED, world.rank_, MPI_INFO_NULL, &world.local_comm_));
   MSN_CHECK_MPI(MPI_Comm_set_errhandler(world.local_comm_, MPI_ERRORS_RETURN));
   MSN_CHECK_MPI(MPI_Comm_rank(world.local_comm_, &world.local_rank_));

@@ -58,6 +58,10 @@ class World {
   /// What this rank communicated last. It lives as long as any copy of this world.
   FlightRecorder& recorder() const noexcept { return *recorder_; }
 
+  /// The ranks of `comm`, which is duplicated: init() takes MPI_COMM_WORLD, and a program may split it into worlds of
+  /// several sizes. All ranks of `comm` call; MPI must be up.
+  static World over(MPI_Comm comm);
+
   /// A world of this process alone, for work that is done apart from other ranks. Needs no MPI.
   static World alone();
 

@@ -21,6 +21,18 @@ TEST(World, KnowsItsPlace) {
   EXPECT_FALSE(world().host().empty());
 }
 
+TEST(World, IsMadeOfAPartOfTheRanksToo) {
+  MPI_Comm half = MPI_COMM_NULL;
+  MSN_CHECK_MPI(MPI_Comm_split(world().comm(), world().rank() % 2, world().rank(), &half));
+  const World part = World::over(half);
+  MSN_CHECK_MPI(MPI_Comm_free(&half));
+  EXPECT_EQ(part.size(), (world().size() + 1 - world().rank() % 2) / 2);
+  EXPECT_EQ(part.rank(), world().rank() / 2);
+  EXPECT_EQ(part.local_size(), part.size());
+  EXPECT_EQ(part.thread_level(), world().thread_level());
+  EXPECT_EQ(part.max(static_cast<std::uint64_t>(world().rank())) % 2, static_cast<std::uint64_t>(world().rank() % 2));
+}
+
 TEST(World, GathersTextsOfAllLengthsInRankOrder) {
   const auto text_of = [](int rank) {
     return std::string(static_cast<std::size_t>(rank) * 3, 'a' + static_cast<char>(rank));
