@@ -30,19 +30,29 @@ struct StateTensor {
 void write_checkpoint(const World& world, const std::filesystem::path& run, const CheckpointFacts& facts,
                       const std::vector<StateTensor>& state, int writers);
 
-/// Deletes all but the newest `keep` (at least 1) whole checkpoints and damaged ones older than those; never the one
-/// that `latest` names, nor one for which `run/pins/step-NNNNNNNN` exists. Rank 0 only; a failing deletion is a
-/// warning.
-void apply_retention(const std::filesystem::path& run, int keep);
+/// Which checkpoints of a run stay.
+struct RetentionRules {
+  int keep = 2;                                     ///< The newest whole ones; at least 1.
+  int keep_every = 0;                               ///< And those whose step is a multiple of this; 0: none.
+  std::optional<std::uint64_t> restored_from = {};  ///< And this one, until `latest` names a newer one.
+};
+/// Why a checkpoint stays for ever, as `msn inspect` says it.
+bool is_pinned(const std::filesystem::path& run, std::uint64_t step);
+bool is_kept_for_ever(const RetentionRules& rules, std::uint64_t step);
 
-/// The newest whole checkpoint of a run, of those of at most `last_step` steps, every file's hash checked; nullopt if
-/// the run has none such. Damaged ones are warned of and passed over. Throws data_error if there are some but none is
-/// whole, or if a newer version of msn wrote the newest. Looks at the disk only: let rank 0 decide for all
-/// (World::on_root).
+/// Deletes whole checkpoints but for those that the rules keep, the one that `latest` names and those that are pinned.
+/// What is damaged, cannot be read or comes from a newer version is neither counted nor deleted. Rank 0 only; a
+/// deletion that fails is a warning, and the next one is tried.
+void apply_retention(const std::filesystem::path& run, const RetentionRules& rules);
+
+/// The newest whole checkpoint of a run as choose_newest() finds it (checkpoint/choose.hpp), for whoever reads a run
+/// without going on with it: nothing is renamed. Nullopt if the run has none of at most `last_step` steps. Looks at the
+/// disk only: let rank 0 decide for all (World::on_root).
 std::optional<std::filesystem::path> find_newest_checkpoint(const std::filesystem::path& run,
                                                             std::uint64_t last_step = UINT64_MAX);
 
-/// The checkpoint of one step, every file's hash checked. Throws data_error if it is absent or damaged.
+/// The checkpoint of one step, every file's hash checked. Throws data_error if it is absent or damaged, or if its
+/// manifest tells of another step.
 std::filesystem::path find_checkpoint(const std::filesystem::path& run, std::uint64_t step);
 
 /// Fills `state` from a checkpoint written at any world size. Every tensor of `state` must be in it with the same type
@@ -53,5 +63,13 @@ void read_checkpoint(const std::filesystem::path& checkpoint, const std::vector<
 /// Checks every file of a checkpoint against its manifest; unknown files are warned of. Throws data_error for the first
 /// that differs.
 void verify_checkpoint(const std::filesystem::path& checkpoint);
+
+struct DamageReport {
+  std::vector<std::string> damage;             ///< "WHERE: WHAT" each; empty: the checkpoint is whole.
+  std::vector<std::filesystem::path> unknown;  ///< Files that are no part of it.
+};
+/// Everything that is wrong with a checkpoint. Of a file whose bytes are not as they were written also the tensors that
+/// differ, if its structure still tells where they lie; the HDF5 library never sees the file.
+DamageReport find_damage(const std::filesystem::path& checkpoint);
 
 }  // namespace msn

@@ -20,6 +20,8 @@ namespace {
 constexpr std::string_view kPartial = ".partial-";
 constexpr std::string_view kDeleted = ".deleted-";
 constexpr std::string_view kReplaced = ".replaced-";
+constexpr std::string_view kDamaged = "damaged-";
+constexpr std::string_view kAbandoned = "abandoned-";
 
 fs::path dotted(const fs::path& run, std::string_view prefix, std::uint64_t step) {
   return checkpoints_folder(run) / (std::string(prefix) + step_name(step));
@@ -37,6 +39,12 @@ std::vector<std::string> names_in(const fs::path& folder) {
   }
   std::sort(names.begin(), names.end());
   return names;
+}
+
+bool is_there(const fs::path& path) {
+  std::error_code ignored;
+  const fs::file_type type = fs::symlink_status(path, ignored).type();
+  return type != fs::file_type::not_found && type != fs::file_type::none;
 }
 
 }  // namespace
@@ -86,21 +94,75 @@ std::vector<Candidate> list_checkpoints(const fs::path& run) {
   return candidates;
 }
 
-std::optional<std::uint64_t> read_latest(const fs::path& run) {
+std::vector<Stranger> list_strangers(const fs::path& run) {
+  std::vector<Stranger> strangers;
+  const fs::path folder = checkpoints_folder(run);
+  for (const auto& name : names_in(folder)) {
+    if (!name.starts_with("step-")) continue;
+    const fs::path path = folder / name;
+    std::error_code ignored;
+    if (fs::is_symlink(path, ignored)) {
+      strangers.push_back({path, "a link, where a checkpoint is a folder"});
+    } else if (!folder_exists(path)) {
+      strangers.push_back({path, "a file, where a checkpoint is a folder"});
+    } else if (!step_of_name(name)) {
+      strangers.push_back({path, "a folder whose name is no step's, which has at least eight digits"});
+    }
+  }
+  return strangers;
+}
+
+fs::path aside_folder(const fs::path& run, Aside why, std::uint64_t step) {
+  const fs::path plain =
+      checkpoints_folder(run) / (std::string(why == Aside::damaged ? kDamaged : kAbandoned) + step_name(step));
+  fs::path free = plain;
+  // What cannot be examined may be free: the renaming will tell.
+  for (int number = 2; is_there(free); ++number) {
+    free = plain;
+    free += "-" + std::to_string(number);
+  }
+  return free;
+}
+
+std::vector<std::string> list_aside(const fs::path& run) {
+  std::vector<std::string> names = names_in(checkpoints_folder(run));
+  std::erase_if(names, [](const std::string& name) {
+    const std::string_view plain = name;
+    return !plain.starts_with(std::string(kDamaged) + "step-") && !plain.starts_with(std::string(kAbandoned) + "step-");
+  });
+  return names;
+}
+
+std::optional<std::uint64_t> read_latest(const fs::path& run, std::string* problem) {
   const fs::path file = checkpoints_folder(run) / "latest";
   std::error_code ignored;
-  if (!fs::exists(file, ignored)) return std::nullopt;
-  std::optional<std::uint64_t> step;
+  const fs::file_type type = fs::symlink_status(file, ignored).type();
+  if (type == fs::file_type::not_found) return std::nullopt;
+  std::string wrong;
   try {
+    if (type != fs::file_type::regular) throw data_error("not a regular file", file.string());
     std::string text = read_text(file, 4096);
     while (!text.empty() && text.back() == '\n')
       text.pop_back();
-    step = step_of_name(text);
-    if (!step) log::warn("not the name of a checkpoint: \"" + text + "\" (" + file.string() + ")");
+    if (const auto step = step_of_name(text)) return step;
+    wrong = "not the name of a checkpoint: \"" + text + "\" (" + file.string() + ")";
   } catch (const Error& error) {
-    log::warn(error.what());
+    wrong = error.what();
   }
-  return step;
+  if (problem != nullptr) {
+    *problem = wrong;
+  } else {
+    log::warn(wrong);
+  }
+  return std::nullopt;
+}
+
+void write_latest(const fs::path& run, std::uint64_t step) {
+  write_durably(checkpoints_folder(run) / "latest", step_name(step) + "\n");
+}
+
+fs::path pin_file(const fs::path& run, std::uint64_t step) {
+  return run / "pins" / step_name(step);
 }
 
 void sweep(const fs::path& run) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Names below RUN/checkpoints. Only names that begin with "step-" are checkpoints; the dotted ones are on the way in or
-// out, and whoever finds one that no live run owns may clear it away.
+// out, and whoever finds one that no live run owns may clear it away. What was set aside is nobody's but the user's.
 #pragma once
 
 #include <cstdint>
@@ -32,8 +32,29 @@ struct Candidate {
 /// old one under its `replaced` name, which then counts. Throws data_error if the folder cannot be read.
 std::vector<Candidate> list_checkpoints(const std::filesystem::path& run);
 
-/// What `latest` names; nullopt if it is absent or is no checkpoint's name (which is warned of).
-std::optional<std::uint64_t> read_latest(const std::filesystem::path& run);
+/// What has a name like a checkpoint's and is none, and why: a link, a file, no step's number.
+struct Stranger {
+  std::filesystem::path path;
+  std::string what;
+};
+std::vector<Stranger> list_strangers(const std::filesystem::path& run);
+
+/// Why a checkpoint was set aside: it is damaged, or the run went back behind it.
+enum class Aside { damaged, abandoned };
+/// A name for a checkpoint that is set aside, "damaged-step-00000020" or "abandoned-step-00000020", that nothing has
+/// yet: with "-2", "-3", ... behind it if need be.
+std::filesystem::path aside_folder(const std::filesystem::path& run, Aside why, std::uint64_t step);
+/// Names of what was set aside, sorted.
+std::vector<std::string> list_aside(const std::filesystem::path& run);
+
+/// What `latest` names; nullopt if it is absent. What is no regular file or no checkpoint's name is told to `problem`,
+/// and otherwise warned of.
+std::optional<std::uint64_t> read_latest(const std::filesystem::path& run, std::string* problem = nullptr);
+/// Makes `latest` name the checkpoint of `step`, durably. Throws data_error.
+void write_latest(const std::filesystem::path& run, std::uint64_t step);
+
+/// The file that pins a checkpoint: retention leaves it alone as long as the file is there.
+std::filesystem::path pin_file(const std::filesystem::path& run, std::uint64_t step);
 
 /// Removes what dead runs left half-written or half-deleted, and gives a checkpoint that was about to be replaced its
 /// name back. Throws data_error.

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "base/files.hpp"
+#include "base/hash.hpp"
 #include "base/json.hpp"
 
 namespace msn {
@@ -47,7 +48,26 @@ CheckpointFacts facts_of(const Json& json) {
   // Absent from the manifests of versions that left no step out.
   facts.skipped = json.value("skipped", std::uint64_t{0});
   facts.skipped_in_a_row = json.value("skipped_in_a_row", std::uint64_t{0});
+  if (const auto surroundings = json.find("surroundings"); surroundings != json.end()) {
+    surroundings->at("threads").get_to(facts.threads);
+    surroundings->at("torch").get_to(facts.torch);
+    surroundings->at("instruction_set").get_to(facts.instruction_set);
+  }
   return facts;
+}
+
+/// Of everything in the manifest but the hash itself, however it is laid out as text.
+std::string hash_of(Json json) {
+  json["written"].erase("hash");
+  return hash_hex(json.dump(-1, ' ', false, Json::error_handler_t::replace));
+}
+
+/// Versions that recorded no surroundings wrote no hash either.
+void check_own_hash(const Json& json, std::string_view text, const std::string& where) {
+  if (!json.contains("surroundings") && !(json.contains("written") && json["written"].contains("hash"))) return;
+  // The hash does not depend on white space, but a file that lost its last byte is not what was written.
+  if (!text.ends_with('\n') || json.at("written").at("hash").get<std::string>() != hash_of(json))
+    throw data_error("the manifest is not as it was written", where, kDamaged);
 }
 
 void require_plain(const std::string& name, const std::string& where) {
@@ -151,6 +171,8 @@ std::string manifest_text(const Manifest& manifest) {
       {"data_fingerprint", facts.data_fingerprint},
       {"skipped", facts.skipped},
       {"skipped_in_a_row", facts.skipped_in_a_row},
+      {"surroundings",
+       {{"threads", facts.threads}, {"torch", facts.torch}, {"instruction_set", facts.instruction_set}}},
       {"files", Json::array()},
       {"tensors", Json::array()},
       {"written",
@@ -166,6 +188,7 @@ std::string manifest_text(const Manifest& manifest) {
                                {"file", tensor.file},
                                {"hash", tensor.hash}});
   }
+  json["written"]["hash"] = hash_of(json);
   return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
@@ -175,7 +198,9 @@ Manifest parse_manifest(std::string_view text, const std::string& where) {
     const auto version = json.at("format_version").get<std::int64_t>();
     if (version > Manifest::kFormatVersion) throw NewerVersionError(where);
     if (version < 1) throw data_error("no such format version: " + std::to_string(version), where, kDamaged);
-    return manifest_of(json, where);
+    Manifest manifest = manifest_of(json, where);
+    check_own_hash(json, text, where);
+    return manifest;
   } catch (const nlohmann::json::exception& error) {
     throw data_error(std::string("not a checkpoint's manifest: ") + error.what(), where, kDamaged);
   }
@@ -186,6 +211,7 @@ namespace {
 void require_regular(const fs::path& path) {
   std::error_code error;
   const auto type = fs::symlink_status(path, error).type();
+  if (type == fs::file_type::none) throw system_error("cannot examine", path.string(), error.value());
   if (type == fs::file_type::not_found)
     throw data_error("a file of the checkpoint is missing", path.string(), kDamaged);
   if (type != fs::file_type::regular) throw data_error("not a regular file", path.string(), kDamaged);
@@ -193,19 +219,39 @@ void require_regular(const fs::path& path) {
 
 }  // namespace
 
-Manifest read_manifest(const fs::path& checkpoint) {
-  const fs::path text_file = checkpoint / "manifest.json";
-  require_regular(text_file);
-  Manifest manifest = parse_manifest(read_text(text_file, kTextLimit), text_file.string());
-  for (const auto& entry : manifest.files) {
-    const fs::path path = checkpoint / entry.name;
-    require_regular(path);
-    const std::uint64_t size = FileHandle(path, O_RDONLY).size();
-    if (size != entry.size) {
-      throw data_error("the file has " + std::to_string(size) + " bytes instead of " + std::to_string(entry.size),
-                       path.string(), kDamaged);
-    }
+Manifest read_manifest_alone(const fs::path& checkpoint) {
+  const fs::path file = checkpoint / "manifest.json";
+  require_regular(file);
+  return parse_manifest(read_text(file, kTextLimit), file.string());
+}
+
+std::vector<fs::path> unknown_files(const fs::path& checkpoint, const Manifest& manifest) {
+  std::set<std::string> known{"manifest.json"};
+  for (const auto& file : manifest.files)
+    known.insert(file.name);
+  std::vector<fs::path> unknown;
+  std::error_code error;
+  for (fs::directory_iterator entry(checkpoint, error), end; !error && entry != end; entry.increment(error)) {
+    if (!known.contains(entry->path().filename().string())) unknown.push_back(entry->path());
   }
+  std::sort(unknown.begin(), unknown.end());
+  return unknown;
+}
+
+void check_presence(const fs::path& checkpoint, const ManifestFile& file) {
+  const fs::path path = checkpoint / file.name;
+  require_regular(path);
+  const std::uint64_t size = FileHandle(path, O_RDONLY).size();
+  if (size != file.size) {
+    throw data_error("the file has " + std::to_string(size) + " bytes instead of " + std::to_string(file.size),
+                     path.string(), kDamaged);
+  }
+}
+
+Manifest read_manifest(const fs::path& checkpoint) {
+  Manifest manifest = read_manifest_alone(checkpoint);
+  for (const auto& file : manifest.files)
+    check_presence(checkpoint, file);
   return manifest;
 }
 

@@ -39,6 +39,10 @@ struct CheckpointFacts {
   std::string data_fingerprint;        ///< Of the packed data set.
   std::uint64_t skipped = 0;           ///< Of `step`, those that were left out because their numbers were not finite.
   std::uint64_t skipped_in_a_row = 0;  ///< Of these, the last ones.
+  // What the last bits depend on beside the ranks and the version of msn; unknown in manifests of early versions.
+  int threads = 0;              ///< Compute threads of a rank; 0: unknown.
+  std::string torch;            ///< Version of LibTorch; empty: unknown.
+  std::string instruction_set;  ///< That LibTorch uses; empty: unknown.
 
   bool operator==(const CheckpointFacts&) const = default;
 };
@@ -92,12 +96,18 @@ class NewerVersionError : public Error {
 /// The text of manifest.json.
 std::string manifest_text(const Manifest& manifest);
 /// Parses and checks a text: format version, plain and unique names, known types, tensors that fit in the files they
-/// name, no duplicate keys. `where` is used in messages. Throws data_error (NewerVersionError for a format not known
-/// yet).
+/// name, no duplicate keys, and its own hash. `where` is used in messages. Throws data_error (NewerVersionError for a
+/// format not known yet).
 Manifest parse_manifest(std::string_view text, const std::string& where);
 
-/// parse_manifest of `checkpoint/manifest.json`, and that every file it lists is a regular file (no link) of its size.
-/// Throws data_error.
+/// parse_manifest of `checkpoint/manifest.json`, and check_presence of every file that it lists. Throws data_error.
 Manifest read_manifest(const std::filesystem::path& checkpoint);
+
+/// parse_manifest of `checkpoint/manifest.json` alone. Throws data_error.
+Manifest read_manifest_alone(const std::filesystem::path& checkpoint);
+/// What lies in the folder and is no part of the checkpoint, sorted.
+std::vector<std::filesystem::path> unknown_files(const std::filesystem::path& checkpoint, const Manifest& manifest);
+/// The file is a regular file (no link) of its size. Throws data_error.
+void check_presence(const std::filesystem::path& checkpoint, const ManifestFile& file);
 
 }  // namespace msn

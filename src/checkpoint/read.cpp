@@ -3,8 +3,6 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
-#include <system_error>
 
 #include "base/error.hpp"
 #include "base/files.hpp"
@@ -28,15 +26,8 @@ void check_hash(const fs::path& checkpoint, const ManifestFile& file) {
 }
 
 void warn_of_strangers(const fs::path& checkpoint, const Manifest& manifest) {
-  std::set<std::string> known{"manifest.json"};
-  for (const auto& file : manifest.files)
-    known.insert(file.name);
-  std::error_code error;
-  for (fs::directory_iterator entry(checkpoint, error), end; !error && entry != end; entry.increment(error)) {
-    if (!known.contains(entry->path().filename().string())) {
-      log::warn("ignoring a file that is no part of the checkpoint (" + entry->path().string() + ")");
-    }
-  }
+  for (const fs::path& file : unknown_files(checkpoint, manifest))
+    log::warn("ignoring a file that is no part of the checkpoint (" + file.string() + ")");
 }
 
 std::string shape_text(const std::vector<std::int64_t>& shape) {
@@ -100,34 +91,6 @@ void verify_checkpoint(const fs::path& checkpoint) {
   warn_of_strangers(checkpoint, manifest);
   for (const auto& file : manifest.files)
     check_hash(checkpoint, file);
-}
-
-std::optional<fs::path> find_newest_checkpoint(const fs::path& run, std::uint64_t last_step) {
-  auto candidates = list_checkpoints(run);
-  std::erase_if(candidates, [&](const Candidate& candidate) { return candidate.step > last_step; });
-  for (const auto& candidate : candidates) {
-    try {
-      verify_checkpoint(candidate.folder);
-      return candidate.folder;
-    } catch (const NewerVersionError&) {
-      throw;
-    } catch (const Error& error) {
-      log::warn("passing over a checkpoint: " + std::string(error.what()));
-    }
-  }
-  if (candidates.empty()) return std::nullopt;
-  throw data_error("none of the run's " + std::to_string(candidates.size()) + " checkpoints is whole",
-                   checkpoints_folder(run).string(), "restore one from a copy, or begin a new run in another folder");
-}
-
-fs::path find_checkpoint(const fs::path& run, std::uint64_t step) {
-  for (const auto& candidate : list_checkpoints(run)) {
-    if (candidate.step != step) continue;
-    verify_checkpoint(candidate.folder);
-    return candidate.folder;
-  }
-  throw data_error("the run has no checkpoint of step " + std::to_string(step), checkpoints_folder(run).string(),
-                   "list them with msn inspect");
 }
 
 void read_checkpoint(const fs::path& checkpoint, const std::vector<StateTensor>& state) {

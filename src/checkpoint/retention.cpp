@@ -19,8 +19,6 @@ bool looks_whole(const fs::path& checkpoint) {
   try {
     read_manifest(checkpoint);
     return true;
-  } catch (const NewerVersionError&) {
-    return true;
   } catch (const Error&) {
     return false;
   }
@@ -37,21 +35,35 @@ void delete_checkpoint(const fs::path& run, const Candidate& checkpoint) {
 
 }  // namespace
 
-void apply_retention(const fs::path& run, int keep) {
-  MSN_CHECK(keep >= 1);
+bool is_pinned(const fs::path& run, std::uint64_t step) {
+  std::error_code ignored;
+  // One that cannot be examined may be there.
+  return fs::symlink_status(pin_file(run, step), ignored).type() != fs::file_type::not_found;
+}
+
+bool is_kept_for_ever(const RetentionRules& rules, std::uint64_t step) {
+  return rules.keep_every > 0 && step % static_cast<std::uint64_t>(rules.keep_every) == 0;
+}
+
+void apply_retention(const fs::path& run, const RetentionRules& rules) {
+  MSN_CHECK(rules.keep >= 1);
   try {
     const auto latest = read_latest(run);
     int whole = 0;
     for (const auto& checkpoint : list_checkpoints(run)) {
-      if (whole < keep) {
-        whole += looks_whole(checkpoint.folder) ? 1 : 0;
-      } else if (checkpoint.step != latest && !fs::exists(run / "pins" / step_name(checkpoint.step))) {
+      if (!looks_whole(checkpoint.folder)) continue;
+      const std::uint64_t step = checkpoint.step;
+      const bool stays = whole < rules.keep || step == latest || is_kept_for_ever(rules, step) ||
+                         is_pinned(run, step) || (step == rules.restored_from && !(latest && *latest > step));
+      ++whole;
+      if (stays) continue;
+      try {
         delete_checkpoint(run, checkpoint);
+      } catch (const Error& error) {
+        log::warn(std::string("an old checkpoint stays: ") + error.what());
       }
     }
   } catch (const Error& error) {
-    log::warn(std::string("old checkpoints stay: ") + error.what());
-  } catch (const fs::filesystem_error& error) {
     log::warn(std::string("old checkpoints stay: ") + error.what());
   }
 }

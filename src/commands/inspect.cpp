@@ -8,10 +8,10 @@
 #include <string>
 
 #include "base/error.hpp"
-#include "checkpoint/layout.hpp"
 #include "checkpoint/manifest.hpp"
 #include "comm/world.hpp"
 #include "commands/inspect_data.hpp"
+#include "commands/inspect_run.hpp"
 #include "commands/path_kind.hpp"
 
 namespace msn {
@@ -65,6 +65,7 @@ void inspect(World& world, const Options& options) {
   const std::string text = world.on_root([&] {
     const json facts = describe(options);
     if (options.json) return facts.dump() + "\n";
+    if (facts.at("kind") == "run") return run_text(facts);
     return facts.at("kind") == "data set" ? dataset_text(facts) : plain_text(facts);
   });
   if (world.rank() == 0) std::fputs(text.c_str(), stdout);
@@ -83,29 +84,12 @@ json describe_checkpoint(const fs::path& checkpoint) {
   // What serves programs only.
   for (const char* name : {"format_version", "config"})
     out.erase(name);
+  out["written"].erase("hash");
   for (json& file : out["files"])
     file.erase("hash");
   for (json& tensor : out["tensors"]) {
     tensor.erase("hash");
     tensor.erase("file");
-  }
-  return out;
-}
-
-json describe_run(const fs::path& run) {
-  json out{{"kind", "run"}, {"checkpoints", json::array()}};
-  const auto latest = read_latest(run);
-  out["latest"] = latest ? json(*latest) : json(nullptr);
-  for (const auto& candidate : list_checkpoints(run)) {
-    json entry{{"step", candidate.step}, {"folder", candidate.folder.filename().string()}};
-    try {
-      const Manifest manifest = read_manifest(candidate.folder);
-      entry["epoch"] = manifest.facts.epoch;
-      entry["written"] = manifest.written.time;
-    } catch (const Error& error) {
-      entry["problem"] = error.what();
-    }
-    out["checkpoints"].push_back(entry);
   }
   return out;
 }
@@ -123,6 +107,7 @@ Command make_inspect_command(CLI::App& parent) {
   app->add_flag("--json", options->json, "Print one line of JSON");
   app->footer(
       "Example:\n"
+      "  msn inspect runs/first\n"
       "  msn inspect runs/first/checkpoints/step-00012500\n"
       "  msn inspect data/photos --statistics --sample 10000");
   return {app, [options](World& world) { inspect(world, *options); }};

@@ -14,7 +14,4 @@ Command make_inspect_command(CLI::App& parent);
 /// The facts of a checkpoint folder, from its manifest. Throws data_error.
 nlohmann::json describe_checkpoint(const std::filesystem::path& checkpoint);
 
-/// The checkpoints of a run folder, each whole or with what is wrong with it. Throws data_error.
-nlohmann::json describe_run(const std::filesystem::path& run);
-
 }  // namespace msn

@@ -152,9 +152,12 @@ Command make_train_command(CLI::App& parent) {
          "ends with 78")
       ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
       ->capture_default_str();
-  app->add_option("--resume", arguments->resume, "auto: from the newest whole checkpoint of the run; never; or a step")
+  app->add_option(
+         "--resume", arguments->resume,
+         "auto: from the newest whole checkpoint of the run; never; or a step, whose newer checkpoints are set aside")
       ->capture_default_str();
-  app->add_option("--force-resume", *forced, "Key that may differ from the checkpoint's run; may be given again")
+  app->add_option("--force-resume", *forced,
+                  "Key that may differ from the checkpoint's run although it changes its numbers; may be given again")
       ->expected(1)
       ->take_all();
   app->add_option("--max-steps", arguments->options.max_steps,
@@ -192,6 +195,8 @@ Command make_train_command(CLI::App& parent) {
     if (arguments->options.run.empty() && !arguments->dry_run) {
       throw usage_error("--run is required", {}, "name a folder for checkpoints, metrics and log, or give --dry-run");
     }
+    for (const std::string& key : *forced)
+      require_known_key(key);
     arguments->options.resume = parse_resume(arguments->resume, *forced);
   });
   return {app, [arguments](World& world) { run(world, *arguments); }};

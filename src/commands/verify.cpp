@@ -39,6 +39,8 @@ struct Findings {
   std::string text;
   nlohmann::ordered_json facts;
   Problems problems{most_lines};
+  std::vector<std::string> notes;  ///< Worth knowing, and nothing wrong.
+  std::size_t count = 1;           ///< Checkpoints.
   std::string remedy;
 };
 
@@ -131,36 +133,73 @@ Findings verify_dataset(const World& world, const Arguments& arguments) {
   return findings;
 }
 
-/// Adds what is wrong with one checkpoint; the first thing that is.
-void verify_one_checkpoint(const fs::path& folder, Problems& problems) {
+/// Whether the folder is a checkpoint of the step that its name says, as every one of a run is.
+std::string wrong_step(const Candidate& candidate) {
   try {
-    verify_checkpoint(folder);
-  } catch (const Error& error) {
-    problems.add((error.where().empty() ? folder.string() : error.where()) + ": " + error.problem());
+    const std::uint64_t step = read_manifest_alone(candidate.folder).facts.step;
+    if (step != candidate.step)
+      return candidate.folder.string() + ": its manifest says that it is of step " + std::to_string(step);
+  } catch (const Error&) {
+    // That is a problem already.
   }
+  return {};
+}
+
+void verify_one_checkpoint(const fs::path& folder, Findings& findings) {
+  const DamageReport report = find_damage(folder);
+  for (const std::string& line : report.damage)
+    findings.problems.add(line);
+  for (const fs::path& file : report.unknown)
+    findings.notes.push_back(file.string() + ": no part of the checkpoint; it is ignored");
+}
+
+/// A pin may also wait for a checkpoint that is to come.
+void note_pins(const fs::path& run, const std::vector<Candidate>& candidates, Findings& findings) {
+  std::error_code error;
+  for (fs::directory_iterator entry(run / "pins", error), end; !error && entry != end; entry.increment(error)) {
+    const auto step = step_of_name(entry->path().filename().string());
+    const bool is_there = step && std::any_of(candidates.begin(), candidates.end(),
+                                              [&](const Candidate& candidate) { return candidate.step == step; });
+    if (is_there) continue;
+    findings.notes.push_back(entry->path().string() +
+                             (step ? ": pins a checkpoint that is not there" : ": pins nothing: no checkpoint's name"));
+  }
+}
+
+void verify_run(const fs::path& run, Findings& findings) {
+  const std::vector<Candidate> candidates = list_checkpoints(run);
+  for (const Candidate& candidate : candidates) {
+    verify_one_checkpoint(candidate.folder, findings);
+    if (const std::string problem = wrong_step(candidate); !problem.empty()) findings.problems.add(problem);
+  }
+  std::string problem;
+  const auto latest = read_latest(run, &problem);
+  const bool is_there = std::any_of(candidates.begin(), candidates.end(),
+                                    [&](const Candidate& candidate) { return candidate.step == latest; });
+  if (latest && !is_there) {
+    problem =
+        (checkpoints_folder(run) / "latest").string() + ": it names " + step_name(*latest) + ", which is not there";
+  }
+  if (!problem.empty()) findings.problems.add(problem);
+  for (const Stranger& stranger : list_strangers(run))
+    findings.problems.add(stranger.path.string() + ": " + stranger.what);
+  for (const std::string& name : list_aside(run))
+    findings.notes.push_back((checkpoints_folder(run) / name).string() + ": was set aside; no run looks at it");
+  note_pins(run, candidates, findings);
+  findings.count = candidates.size();
 }
 
 Findings verify_checkpoints(const Arguments& arguments, PathKind kind) {
   Findings findings;
-  std::size_t count = 1;
   if (kind == PathKind::checkpoint) {
-    verify_one_checkpoint(arguments.path, findings.problems);
+    verify_one_checkpoint(arguments.path, findings);
   } else {
-    const std::vector<Candidate> candidates = list_checkpoints(arguments.path);
-    count = candidates.size();
-    for (const Candidate& candidate : candidates)
-      verify_one_checkpoint(candidate.folder, findings.problems);
-    const auto latest = read_latest(arguments.path);
-    const bool is_there = std::any_of(candidates.begin(), candidates.end(),
-                                      [&](const Candidate& candidate) { return candidate.step == latest; });
-    if (latest && !is_there) {
-      findings.problems.add((checkpoints_folder(arguments.path) / "latest").string() + ": it names " +
-                            step_name(*latest) + ", which is not there");
-    }
+    verify_run(arguments.path, findings);
   }
-  findings.facts = {{"kind", kind == PathKind::run ? "run" : "checkpoint"}, {"checkpoints", count}};
-  findings.text = std::to_string(count) + (count == 1 ? " checkpoint" : " checkpoints");
-  findings.remedy = "training passes over damaged checkpoints; restore them from a copy, or delete them";
+  findings.facts = {{"kind", kind == PathKind::run ? "run" : "checkpoint"}, {"checkpoints", findings.count}};
+  findings.text = std::to_string(findings.count) + (findings.count == 1 ? " checkpoint" : " checkpoints");
+  findings.remedy =
+      "training sets damaged checkpoints aside and goes on from an older one; restore them from a copy, or delete them";
   return findings;
 }
 
@@ -172,12 +211,15 @@ void report(const Arguments& arguments, Findings findings, double seconds) {
     std::printf("... and %llu more problems\n",
                 static_cast<unsigned long long>(problems.count() - problems.lines().size()));
   }
+  for (const std::string& note : findings.notes)
+    std::printf("note: %s\n", one_line(note).c_str());
   std::printf("%s: %s: %s, %.1f s\n", one_line(arguments.path.string()).c_str(), findings.text.c_str(),
               problems.count() == 0 ? "no problem found" : "damaged", seconds);
   if (arguments.json) {
     findings.facts["path"] = arguments.path.string();
     findings.facts["problem_count"] = problems.count();
     findings.facts["problems"] = problems.lines();
+    findings.facts["notes"] = findings.notes;
     findings.facts["seconds"] = seconds;
     std::printf("%s\n", findings.facts.dump(-1, ' ', false, json::error_handler_t::replace).c_str());
   }
@@ -221,10 +263,12 @@ Command make_verify_command(CLI::App& parent) {
   app->add_flag("--json", arguments->json, "Print one machine-readable line last");
   app->footer(
       "Compares sizes, hashes and checksums of files and images with what their index says, and the index with the\n"
-      "images. Every problem is a line; exit code 0: there is none, 74: there are some.\n"
+      "images. Of a checkpoint it names the damaged file and, where that can be told, the tensor. Every problem is a\n"
+      "line; exit code 0: there is none, 74: there are some. What is no problem but worth knowing is a note.\n"
       "Example:\n"
       "  msn verify data/photos --decode\n"
-      "  mpirun -n 4 msn verify data/imagenet-train");
+      "  mpirun -n 4 msn verify data/imagenet-train\n"
+      "  msn verify runs/first");
   return {app, [arguments](World& world) { run(world, *arguments); }};
 }
 

@@ -137,6 +137,7 @@ struct TrainConfig {
 struct CheckpointConfig {
   int every_steps = 1000;  ///< 0: only at the end.
   int keep = 3;            ///< Newest checkpoints kept; at least 2.
+  int keep_every = 0;      ///< Checkpoints whose step is a multiple of this stay for ever; 0: none do.
   int writers = 1;         ///< Ranks that write a slice each; more than the world size counts as all ranks.
 
   bool operator==(const CheckpointConfig&) const = default;
@@ -182,18 +183,28 @@ std::string to_toml(const Config& config);
 
 /// Hash of what decides the numbers of a run: every key but data.path, data.set.path, data.staging,
 /// data.cache, data.workers, data.max_bad, model.arch (a name for width, depth and heads, which count),
-/// train.non_finite, train.max_skipped*, checkpoint.* and runtime.*. Only values other than the defaults enter it:
-/// a default, once released, must not change.
+/// train.check_replicas_every, train.non_finite, train.max_skipped*, checkpoint.* and runtime.*. Only values other than
+/// the defaults enter it: a default, once released, must not change.
 std::string config_digest(const Config& config);
 
-/// A key whose value differs between two configurations, and whether it changes the numbers of a run.
+/// What a key decides, and so what becomes of a run that is resumed with another value.
+enum class Effect {
+  numbers,  ///< The numbers of the run; in its digest. Refused, unless forced.
+  policy,   ///< Not its numbers, but what it keeps, checks, or ends for. Warned of.
+  none,     ///< Where and how fast it runs. Free.
+};
+
+/// A key whose value differs between two configurations.
 struct ConfigDifference {
   std::string key;
   std::string before;
   std::string after;
-  bool changes_numbers;
+  Effect effect;
 };
 /// The differences in the order of to_toml; texts as to_toml writes them.
 std::vector<ConfigDifference> compare_configs(const Config& before, const Config& after);
+
+/// Throws usage_error, with the nearest known name, if compare_configs() never says `key`.
+void require_known_key(const std::string& key);
 
 }  // namespace msn

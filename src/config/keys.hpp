@@ -54,9 +54,6 @@ struct ChoiceField {
   void (*set)(Config&, std::size_t);
 };
 
-/// Whether a key takes part in the numbers of a run, and so in its digest.
-enum class Effect { numbers, none };
-
 struct Key {
   std::string_view section;
   std::string_view name;

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include "base/error.hpp"
 #include "base/hash.hpp"
 #include "config/config.hpp"
 #include "config/keys.hpp"
+#include "config/nearest.hpp"
 
 namespace msn {
 
@@ -15,7 +19,7 @@ std::string set_text(const DataSetConfig& set, std::string_view between, std::st
   std::string out;
   for (const Key& key : set_keys()) {
     const std::string value = set_value_text(key, set);
-    if (value.empty() || (which == Keys::of_numbers && key.effect == Effect::none)) continue;
+    if (value.empty() || (which == Keys::of_numbers && key.effect != Effect::numbers)) continue;
     out.append(key.name).append(between).append(value).append(after);
   }
   return out;
@@ -82,16 +86,25 @@ std::vector<ConfigDifference> compare_configs(const Config& before, const Config
     std::string old_text = value_text(key, before);
     std::string new_text = value_text(key, after);
     if (old_text != new_text) {
-      differences.push_back({key.full_name(), std::move(old_text), std::move(new_text), key.effect == Effect::numbers});
+      differences.push_back({key.full_name(), std::move(old_text), std::move(new_text), key.effect});
     }
   }
   std::string old_sets = sets_text(before, Keys::all);
   std::string new_sets = sets_text(after, Keys::all);
   if (old_sets != new_sets) {
     const bool numbers = numbers_of_sets(before) != numbers_of_sets(after);
-    differences.push_back({std::string(kSetTable), std::move(old_sets), std::move(new_sets), numbers});
+    differences.push_back(
+        {std::string(kSetTable), std::move(old_sets), std::move(new_sets), numbers ? Effect::numbers : Effect::none});
   }
   return differences;
+}
+
+void require_known_key(const std::string& key) {
+  std::vector<std::string> names{std::string(kSetTable)};
+  for (const Key& known : all_keys())
+    names.push_back(known.full_name());
+  if (std::find(names.begin(), names.end(), key) != names.end()) return;
+  throw usage_error("no such key: " + key, "--force-resume", "the nearest known key is " + nearest_name(key, names));
 }
 
 }  // namespace msn

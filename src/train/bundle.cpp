@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/bundle.hpp"
 
-#include <ATen/Version.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -150,10 +149,6 @@ void compare_ranks(const StepBundle& recorded, const StepBundle& now, Match matc
 }
 
 }  // namespace
-
-StepSurroundings surroundings_here(const World& world, int threads) {
-  return {world.size(), threads, MSN_VERSION, MSN_TORCH_VERSION, at::get_cpu_capability()};
-}
 
 BundleFacts bundle_facts(const Config& config, int threads, const std::string& data_fingerprint) {
   return {config.train.seed, static_cast<std::uint64_t>(config.train.global_batch),

@@ -15,6 +15,7 @@
 #include "train/finite.hpp"
 #include "train/input.hpp"
 #include "train/step.hpp"
+#include "train/surroundings.hpp"
 
 namespace msn {
 
@@ -25,20 +26,6 @@ struct RankNumbers {
   std::vector<std::uint64_t> samples;  ///< As Batch::samples.
   std::vector<std::string> images;     ///< Which image each sample is, for people.
 };
-
-/// What a step's numbers depend on, up to their last bit.
-struct StepSurroundings {
-  int world_size = 1;
-  int threads = 1;
-  std::string version;          ///< Of msn.
-  std::string torch;            ///< Version of LibTorch.
-  std::string instruction_set;  ///< That LibTorch uses.
-
-  bool operator==(const StepSurroundings&) const = default;
-};
-
-/// Of this job.
-StepSurroundings surroundings_here(const World& world, int threads);
 
 struct StepBundle {
   static constexpr int kFormatVersion = 1;

@@ -14,7 +14,9 @@
 #include "base/files.hpp"
 #include "base/hdf5.hpp"
 #include "base/log.hpp"
-#include "checkpoint/checkpoint.hpp"
+#include "checkpoint/choose.hpp"
+#include "checkpoint/manifest.hpp"
+#include "train/surroundings.hpp"
 
 namespace msn {
 
@@ -53,18 +55,41 @@ void check_writable(const fs::path& folder) {
   fs::remove(probe);
 }
 
-void check_same_numbers(const Config& before, const Config& now, const fs::path& checkpoint,
-                        const std::vector<std::string>& forced) {
+std::string text_of(const ConfigDifference& difference) {
+  return difference.key + " was " + difference.before + ", is now " + difference.after;
+}
+
+/// Refuses what changes numbers and is not forced, all of it in one line; warns of what was forced and of what changes
+/// what the run does; tells of the rest.
+void check_config(const Config& before, const Config& now, const fs::path& checkpoint,
+                  const std::vector<std::string>& forced) {
+  const auto add = [](std::string& list, const std::string& item, const char* between) {
+    list += (list.empty() ? "" : between) + item;
+  };
+  std::string refused, flags, free;
+  std::vector<std::string> unneeded = forced;
   for (const ConfigDifference& difference : compare_configs(before, now)) {
-    if (!difference.changes_numbers) continue;
-    const std::string change = difference.key + " was " + difference.before + ", is now " + difference.after;
-    if (std::find(forced.begin(), forced.end(), difference.key) != forced.end()) {
-      log::warn("resuming although " + change);
-      continue;
+    std::erase(unneeded, difference.key);
+    const bool is_forced = std::find(forced.begin(), forced.end(), difference.key) != forced.end();
+    if (difference.effect == Effect::numbers && !is_forced) {
+      add(refused, text_of(difference), "; ");
+      add(flags, "--force-resume " + difference.key, " ");
+    } else if (difference.effect == Effect::numbers) {
+      log::warn("resuming although " + text_of(difference));
+    } else if (difference.effect == Effect::policy) {
+      log::warn("from here on another policy: " + text_of(difference));
+    } else {
+      add(free, text_of(difference), "; ");
     }
-    throw config_error("the configuration is not the checkpoint's: " + change, checkpoint.string(),
-                       "set it back, give another --run, or resume all the same with --force-resume " + difference.key);
   }
+  if (!refused.empty()) {
+    throw config_error("the configuration is not the checkpoint's: " + refused, checkpoint.string(),
+                       "set it back, give another --run, or resume all the same with " + flags);
+  }
+  if (!free.empty()) log::info("differs from the checkpoint's run, without effect on its numbers: " + free);
+  // No error: a job that is submitted again as it is has taken the new value over by then.
+  for (const std::string& key : unneeded)
+    log::info("--force-resume " + key + " is not needed: it is as the checkpoint's run had it");
 }
 
 }  // namespace
@@ -75,6 +100,7 @@ std::optional<fs::path> open_run(const World& world, const fs::path& run, const 
     make_folder(run);
     check_writable(run);
     make_folder(run / "checkpoints");
+    log::add_file(run / "log.txt");
     if (resume.from == Resume::From::never) {
       if (!fs::is_empty(run / "checkpoints")) {
         throw usage_error("the run folder holds checkpoints already", run.string(),
@@ -82,18 +108,28 @@ std::optional<fs::path> open_run(const World& world, const fs::path& run, const 
       }
       return "";
     }
-    const std::optional<fs::path> checkpoint =
-        resume.from == Resume::From::step ? find_checkpoint(run, resume.step) : find_newest_checkpoint(run);
-    if (!checkpoint) return "";
-    const CheckpointFacts facts = read_manifest(*checkpoint).facts;
-    check_same_numbers(parse_config(facts.config_toml, checkpoint->string()), config, *checkpoint, resume.forced_keys);
+    const Choice choice = resume.from == Resume::From::step ? choose_step(run, resume.step) : choose_newest(run);
+    if (!choice.checkpoint) return "";
+    const fs::path& checkpoint = choice.checkpoint->folder;
+    const CheckpointFacts facts = read_manifest(checkpoint).facts;
+    check_config(parse_config(facts.config_toml, checkpoint.string()), config, checkpoint, resume.forced_keys);
     if (facts.data_fingerprint != data_fingerprint) {
       throw data_error("the data set is not the one that the checkpoint was trained on", config.data.path.string(),
                        "give the same packed data set (its fingerprint stands in dataset.json), or another --run");
     }
-    return checkpoint->string();
+    set_aside(run, choice);
+    return checkpoint.string();
   });
   return chosen.empty() ? std::nullopt : std::optional<fs::path>(chosen);
+}
+
+void tell_if_not_comparable(const World& world, const fs::path& checkpoint, int threads) {
+  world.on_root([&]() -> std::string {
+    const std::string why = why_not_bits(surroundings_of(read_manifest(checkpoint)), surroundings_here(world, threads));
+    if (!why.empty())
+      log::warn("not bit-comparable with the run's earlier life, but equal to rounding, because " + why);
+    return "";
+  });
 }
 
 void record_life(const World& world, const fs::path& run, const Config& config, const RunFacts& facts) {
@@ -113,11 +149,15 @@ void record_life(const World& world, const fs::path& run, const Config& config, 
                        {"cores", place.cores},
                        {"numa", place.numa}});
     }
+    const StepSurroundings here = surroundings_here(world, facts.threads);
     lives.push_back({{"started", utc_now()},
                      {"first_step", facts.first_step},
                      {"world_size", world.size()},
                      {"ranks", ranks},
                      {"threads", facts.threads},
+                     {"version", here.version},
+                     {"torch", here.torch},
+                     {"instruction_set", here.instruction_set},
                      {"backend", facts.backend},
                      {"hdf5", h5::library_version()},
                      {"config_digest", config_digest(config)}});

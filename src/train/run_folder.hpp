@@ -30,13 +30,18 @@ struct RunFacts {
   std::vector<RankPlace> places;  ///< Of all ranks.
 };
 
-/// Makes `run` (0750) with checkpoints/, checks that it can be written, and decides from where to start: the checkpoint
-/// to load, or nullopt for a fresh start. Refuses (config_error) a configuration that changes the numbers of the
-/// checkpoint's run, unless its keys are forced, and (data_error) another data set. All ranks call; rank 0 decides for
-/// all.
+/// Makes `run` (0750) with checkpoints/, checks that it can be written, begins its log.txt, and decides from where to
+/// start: the checkpoint to load, or nullopt for a fresh start. Refuses (config_error) a configuration that changes the
+/// numbers of the checkpoint's run, unless its keys are forced, and (data_error) another data set. Damaged checkpoints,
+/// and those newer than an explicit step, are set aside once nothing is refused (checkpoint/choose.hpp). All ranks
+/// call; rank 0 decides for all.
 std::optional<std::filesystem::path> open_run(const World& world, const std::filesystem::path& run,
                                               const Config& config, const std::string& data_fingerprint,
                                               const Resume& resume);
+
+/// Says once, in the log, if the numbers from here on are not those of the earlier life to the last bit, and why: other
+/// ranks, threads, libraries or instructions than those that wrote `checkpoint`. All ranks call.
+void tell_if_not_comparable(const World& world, const std::filesystem::path& checkpoint, int threads);
 
 /// Writes config.toml (resolved) and adds this life to run.json. All ranks call.
 void record_life(const World& world, const std::filesystem::path& run, const Config& config, const RunFacts& facts);

@@ -33,17 +33,17 @@ void Saver::save() {
   facts.samples_seen = state_.step * static_cast<std::uint64_t>(config_.train.global_batch);
   facts.seed = config_.train.seed;
   facts.global_batch = static_cast<std::uint64_t>(config_.train.global_batch);
-  facts.world_size = world_.size();
   facts.config_digest = config_digest(config_);
   facts.config_toml = to_toml(config_);
   facts.data_fingerprint = facts_.data_fingerprint;
   facts.skipped = state_.skipped;
   facts.skipped_in_a_row = state_.skipped_in_a_row;
+  record(facts_.surroundings, facts);
   write_checkpoint(world_, facts_.run, facts, state_tensors(state_), config_.checkpoint.writers);
   durable_ = state_.step;
   if (world_.rank() == 0) {
     log::info("checkpoint " + step_name(state_.step));
-    apply_retention(facts_.run, config_.checkpoint.keep);
+    apply_retention(facts_.run, {config_.checkpoint.keep, config_.checkpoint.keep_every, facts_.restored});
   }
 }
 

@@ -11,6 +11,7 @@
 #include "comm/world.hpp"
 #include "config/config.hpp"
 #include "train/state.hpp"
+#include "train/surroundings.hpp"
 
 namespace msn {
 
@@ -20,6 +21,7 @@ struct SaverFacts {
   std::string data_fingerprint;
   std::uint64_t steps_per_epoch = 1;
   std::optional<std::uint64_t> restored;  ///< Step of the checkpoint that this life began with.
+  StepSurroundings surroundings;
 };
 
 /// Writes the state as checkpoints. All ranks make one and call alike.

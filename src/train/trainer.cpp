@@ -67,7 +67,6 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
   Sections& sections = watchdog.sections();
   const TrainingInput input = open_input_of_run(world, config);
   const auto checkpoint = open_run(world, options.run, config, input.fingerprint, options.resume);
-  if (world.rank() == 0) log::add_file(options.run / "log.txt");
   const int threads = set_up_threads(world, config.runtime.threads);
   MpiCommunicator communicator(world);
   sections.measure_waits_by(
@@ -79,6 +78,7 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
 
   TrainState state(vit_shape(config.model), config.model.prototypes, type);
   load_state(world, config, checkpoint, state);
+  if (checkpoint) tell_if_not_comparable(world, *checkpoint, threads);
   check_replicas(world, state);
   const std::string backend = "cpu, MPI (" + communicator.description() + "), " +
                               std::string(type == at::kFloat ? "fp32 (oneDNN)" : "fp64 (BLAS)");
@@ -107,7 +107,8 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
   TrainResult result;
   const std::uint64_t first = state.step;
   const auto restored = checkpoint ? std::optional(state.step) : std::nullopt;
-  Saver saver(world, sections, config, state, {options.run, input.fingerprint, per_epoch, restored});
+  Saver saver(world, sections, config, state,
+              {options.run, input.fingerprint, per_epoch, restored, surroundings_here(world, threads)});
   BundleFacts run_facts = bundle_facts(config, threads, input.fingerprint);
   const Requests requests(options.max_seconds);
   const Clock::time_point start = Clock::now();
@@ -117,6 +118,7 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
     sections.begin_step(state.step + 1);
     if (inject("step", state.step, world.rank())) state.online.values().narrow(0, 0, 1).add_(1);
     Batch batch = batches->next();
+    if (options.on_batch) options.on_batch(state.step + 1, batch);
     bad.report(batch);
     const ScheduleValues schedule = schedules.at(static_cast<std::int64_t>(state.step));
     const StepReport step = stepper->run(make_step_input(batch, config, type), schedule);

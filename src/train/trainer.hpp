@@ -3,10 +3,12 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 
 #include "comm/world.hpp"
 #include "config/config.hpp"
+#include "data/batch.hpp"
 #include "train/run_folder.hpp"
 
 namespace msn {
@@ -16,6 +18,8 @@ struct TrainOptions {
   Resume resume;
   std::optional<std::uint64_t> max_steps;  ///< Total of the run over all its lives; never changes a schedule.
   std::optional<double> max_seconds;       ///< Of this life; then a checkpoint, and `stopped` is true.
+  /// Called on every rank with the number of each step, from 1, and its batch, before the step. May be empty.
+  std::function<void(std::uint64_t step, const Batch& batch)> on_batch;
 };
 
 struct TrainResult {

@@ -37,7 +37,7 @@ CLI::App* add(CLI::App& parent, const std::string& name, Options& options) {
 void write(msn::World& world, const Options& options) {
   SmallState state(options.seed);
   msn::write_checkpoint(world, options.run, msn::test::facts_of_step(options.step), state.tensors(), 2);
-  if (options.keep > 0 && world.rank() == 0) msn::apply_retention(options.run, options.keep);
+  if (options.keep > 0 && world.rank() == 0) msn::apply_retention(options.run, {.keep = options.keep});
 }
 
 /// Each test seed is the step itself, or 1000 more for a second version of the step.

@@ -347,25 +347,5 @@ TEST(Checkpoint, AFolderThatCannotBeWrittenIsADataErrorOnAllRanks) {
   EXPECT_SAYS(refusal([&] { write(run, 20, 7); }), "Not a directory");
 }
 
-TEST(Retention, KeepsTheNewestThePinnedAndTheLatest) {
-  const SharedRun run;
-  for (const std::uint64_t step : {10, 20, 30, 40, 50, 60})
-    write(run, step, step);
-  on_rank_0([&] {
-    fs::create_directories(run.path() / "pins");
-    write_durably(run.path() / "pins" / step_name(20), "");
-    write_durably(checkpoints_folder(run.path()) / "latest", step_name(30) + "\n");
-    fs::resize_file(run.checkpoint(60) / "state-00000-of-00001.h5", 10);
-    apply_retention(run.path(), 2);
-  });
-  // 60 is damaged and does not count; 10 goes.
-  EXPECT_EQ(names(run), (std::set<std::string>{"latest", "step-00000020", "step-00000030", "step-00000040",
-                                               "step-00000050", "step-00000060"}));
-  world().barrier();
-  on_rank_0([&] { apply_retention(run.path(), 1); });
-  EXPECT_EQ(names(run),
-            (std::set<std::string>{"latest", "step-00000020", "step-00000030", "step-00000050", "step-00000060"}));
-}
-
 }  // namespace
 }  // namespace msn

@@ -50,10 +50,29 @@ TEST(Manifest, OfAVersionThatSkippedNoStepIsReadAsSuch) {
   std::string text = manifest_text(sample());
   for (const std::string line : {"\"skipped\": 3,", "\"skipped_in_a_row\": 1,"})
     text.erase(text.find(line), line.size());
+  // Such versions recorded neither surroundings nor a hash.
+  const auto surroundings = text.find("\"surroundings\"");
+  text.erase(surroundings, text.find("},", surroundings) + 2 - surroundings);
+  const auto hash = text.find(",\n  \"hash\"", text.find("\"written\""));
+  text.erase(hash, text.find('}', hash) - hash);
   const CheckpointFacts facts = parse_manifest(text, "m.json").facts;
   EXPECT_EQ(facts.step, 20u);
   EXPECT_EQ(facts.skipped, 0u);
   EXPECT_EQ(facts.skipped_in_a_row, 0u);
+  EXPECT_EQ(facts.threads, 0);
+  EXPECT_EQ(facts.torch, "");
+}
+
+TEST(Manifest, HasAHashOfAllItSays) {
+  EXPECT_REFUSED("\"samples_seen\": 1280", "\"samples_seen\": 1281", "not as it was written");
+  EXPECT_REFUSED("\"host\": \"host\"", "\"host\": \"guest\"", "not as it was written");
+  EXPECT_REFUSED("\"step\": 20,", "\"step\": 20, \"new\": 1,", "not as it was written");
+  EXPECT_REFUSED("\"hash\": \"h0\"", "\"hash\": \"h1\"", "not as it was written");
+  // However it is laid out.
+  std::string text = manifest_text(sample());
+  std::erase(text, '\n');
+  EXPECT_THROW(parse_manifest(text, "m.json"), Error) << "it may be cut short";
+  EXPECT_TRUE(parse_manifest(text + "\n", "m.json").same_state(sample()));
 }
 
 TEST(Manifest, RefusesWhatItCannotTrust) {

@@ -59,7 +59,10 @@ inline CheckpointFacts facts_of_step(std::uint64_t step) {
           .config_toml = "[train]\nepochs = 2 # \"quoted\"\n",
           .data_fingerprint = "f1",
           .skipped = std::min<std::uint64_t>(3, step),
-          .skipped_in_a_row = std::min<std::uint64_t>(1, step)};
+          .skipped_in_a_row = std::min<std::uint64_t>(1, step),
+          .threads = 1,
+          .torch = "2.11.0",
+          .instruction_set = "AVX2"};
 }
 
 }  // namespace msn::test

@@ -6,6 +6,7 @@
 #include "base/files.hpp"
 #include "checkpoint/state.hpp"
 #include "commands/inspect_data.hpp"
+#include "commands/inspect_run.hpp"
 #include "data/pack.hpp"
 #include "support/mpi.hpp"
 #include "support/support.hpp"
@@ -32,12 +33,24 @@ TEST(Inspect, DescribesARunWithWhatIsWrongInIt) {
     write_checkpoint(test::world(), run.path(), test::facts_of_step(step), state.tensors(), 1);
   }
   std::filesystem::remove(run / "checkpoints/step-00000010/manifest.json");
+  std::filesystem::create_directories(run / "checkpoints/abandoned-step-00000030");
+  std::filesystem::create_directories(run / "pins");
+  write_durably(run / "pins/step-00000010", "");
+  write_durably(run / "config.toml", "[checkpoint]\nkeep_every = 20\n");
   const auto facts = describe_run(run.path());
   EXPECT_EQ(facts.at("latest"), 20);
   ASSERT_EQ(facts.at("checkpoints").size(), 2u);
   EXPECT_EQ(facts.at("checkpoints").at(0).at("step"), 20);
   EXPECT_FALSE(facts.at("checkpoints").at(0).contains("problem"));
+  EXPECT_EQ(facts.at("checkpoints").at(0).at("kept_for_ever"), true);
+  EXPECT_EQ(facts.at("checkpoints").at(0).at("pinned"), false);
   EXPECT_TRUE(facts.at("checkpoints").at(1).contains("problem"));
+  EXPECT_EQ(facts.at("checkpoints").at(1).at("pinned"), true);
+  EXPECT_EQ(facts.at("set_aside"), nlohmann::json({"abandoned-step-00000030"}));
+  const std::string text = run_text(facts);
+  EXPECT_NE(text.find("  latest, kept for ever (checkpoint.keep_every)\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("  step-00000010  pinned  damaged: a file of the checkpoint is missing"), std::string::npos)
+      << text;
 }
 
 TEST(Inspect, TellsOfImagesThatWereEncodedAnew) {

@@ -85,9 +85,18 @@ state=state-00000-of-00001.h5
 size=$(stat -c %s "$work/run/checkpoints/step-00000010/$state")
 printf '\x5a\xa5' | dd of="$work/run/checkpoints/step-00000010/$state" bs=1 seek=$((size / 2)) conv=notrunc status=none
 rm "$work/run/checkpoints/step-00000020/$state"
-refused "a damaged run" 74 '2 problems found' "$msn" verify "$work/run" --json
+mkdir "$work/run/pins" "$work/run/checkpoints/damaged-step-00000005"
+touch "$work/run/pins/step-00000010" "$work/run/pins/step-00000070"
+expect "inspect a run" 0 'step-00000010  epoch 1 .*  pinned$' "$msn" inspect "$work/run"
+expect_lines 1 '^  step-00000020  latest  damaged: a file of the checkpoint is missing'
+expect_lines 1 '^  damaged-step-00000005$'
+refused "a damaged run" 74 '3 problems found' "$msn" verify "$work/run" --json
+expect_lines 1 '^problem: .*step-00000010/state-00000-of-00001\.h5:online\.blocks\.0\.attn\.qkv\.weight: the tensor.s values are damaged'
+expect_lines 1 '^problem: .*step-00000020/state-00000-of-00001\.h5: a file of the checkpoint is missing'
+expect_lines 1 '^note: .*damaged-step-00000005: was set aside'
+expect_lines 1 '^note: .*pins/step-00000070: pins a checkpoint that is not there'
 expect_lines 1 '^problem: .*step-00000010/state-00000-of-00001\.h5: the file differs'
-expect_lines 1 '^\{"kind":"run","checkpoints":2,.*"problem_count":2'
+expect_lines 1 '^\{"kind":"run","checkpoints":2,.*"problem_count":3'
 
 # --- inspect ----------------------------------------------------------------------------------------------------------
 expect "inspect" 0 '^ +32-47  #{40} 96$' "$msn" inspect "$work/good"

@@ -16,7 +16,7 @@ mkdir "$work/run"
 expect "checkpoint" 0 "" "$writer" write --run "$work/run" --step 20 --seed 20
 expect "inspect a checkpoint" 0 '^step: 20$' "${mpirun[@]}" "$msn" inspect "$work/run/checkpoints/step-00000020"
 expect_lines 1 '^step: 20$'
-expect "inspect a run" 0 '^\{.*"kind":"run","latest":20\}$' "${mpirun[@]}" "$msn" inspect "$work/run" --json
+expect "inspect a run" 0 '^\{.*"kind":"run","latest":20,.*\}$' "${mpirun[@]}" "$msn" inspect "$work/run" --json
 expect "inspect nothing" 74 '^msn: error: there is nothing here \(/nowhere\): check the path$' \
   "${mpirun[@]}" "$msn" inspect /nowhere
 expect_lines 1 '^msn: error'

@@ -121,6 +121,11 @@ std::map<std::string, std::string> rows_of_the_page() {
   return rows;
 }
 
+/// As the column "numbers" says it.
+std::string effect_column(const Key& key) {
+  return key.effect == Effect::numbers ? " | yes | " : key.effect == Effect::policy ? " | policy | " : " | no | ";
+}
+
 TEST(ConfigurationPage, HasEveryKeyWithItsDefaultAndNoOther) {
   auto rows = rows_of_the_page();
   for (const Key& key : all_keys()) {
@@ -128,15 +133,13 @@ TEST(ConfigurationPage, HasEveryKeyWithItsDefaultAndNoOther) {
     ASSERT_NE(row, rows.end()) << "docs/configuration.md lacks " << key.full_name();
     EXPECT_NE(row->second.find(" | `" + value_text(key, Config{}) + "` | "), std::string::npos)
         << key.full_name() << ": the default is " << value_text(key, Config{}) << ", the row is " << row->second;
-    const std::string effect = key.effect == Effect::numbers ? " | yes | " : " | no | ";
-    EXPECT_NE(row->second.find(effect), std::string::npos) << key.full_name() << " changes numbers?" << effect;
+    EXPECT_NE(row->second.find(effect_column(key)), std::string::npos) << key.full_name() << effect_column(key);
     rows.erase(row);
   }
   for (const Key& key : set_keys()) {
     const auto row = rows.find(key.full_name());
     ASSERT_NE(row, rows.end()) << "docs/configuration.md lacks " << key.full_name();
-    const std::string effect = key.effect == Effect::numbers ? " | yes | " : " | no | ";
-    EXPECT_NE(row->second.find(effect), std::string::npos) << key.full_name() << " changes numbers?" << effect;
+    EXPECT_NE(row->second.find(effect_column(key)), std::string::npos) << key.full_name() << effect_column(key);
     rows.erase(row);
   }
   for (const auto& [key, row] : rows)

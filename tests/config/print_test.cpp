@@ -134,11 +134,11 @@ TEST(Sets, TheirWeightsAndLevelsCountTheirPathsDoNot) {
     const auto differences = compare_configs(base, other);
     ASSERT_EQ(differences.size(), 1u);
     EXPECT_EQ(differences[0].key, "data.set");
-    EXPECT_TRUE(differences[0].changes_numbers);
+    EXPECT_EQ(differences[0].effect, Effect::numbers);
   }
   const auto moved = compare_configs(base, changed("\"a\"", "\"elsewhere\""));
   ASSERT_EQ(moved.size(), 1u);
-  EXPECT_FALSE(moved[0].changes_numbers);
+  EXPECT_EQ(moved[0].effect, Effect::none);
 }
 
 TEST(Sets, ASingleOneIsTheSameAsAPath) {
@@ -154,13 +154,38 @@ TEST(Compare, ListsKeysValuesAndWhetherNumbersChange) {
   ASSERT_EQ(differences.size(), 3u);
   EXPECT_EQ(differences[0].key, "data.path");
   EXPECT_EQ(differences[0].after, "\"d\"");
-  EXPECT_FALSE(differences[0].changes_numbers);
+  EXPECT_EQ(differences[0].effect, Effect::none);
   EXPECT_EQ(differences[1].key, "optim.ema");
   EXPECT_EQ(differences[1].before, "[0.996, 1.0]");
   EXPECT_EQ(differences[1].after, "[0.9, 1.0]");
-  EXPECT_TRUE(differences[1].changes_numbers);
+  EXPECT_EQ(differences[1].effect, Effect::numbers);
   EXPECT_EQ(differences[2].key, "train.seed");
   EXPECT_EQ(differences[2].after, "7");
+}
+
+TEST(Compare, TellsWhatARunDoesFromItsNumbers) {
+  const auto differences =
+      compare_configs(Config{}, parse_config("", "empty",
+                                             {"data.max_bad=0", "train.check_replicas_every=7", "checkpoint.keep=5",
+                                              "checkpoint.keep_every=9", "checkpoint.writers=2", "runtime.threads=1"}));
+  std::vector<std::string> policy, free;
+  for (const ConfigDifference& difference : differences)
+    (difference.effect == Effect::policy ? policy : free).push_back(difference.key);
+  EXPECT_EQ(policy, (std::vector<std::string>{"data.max_bad", "train.check_replicas_every", "checkpoint.keep",
+                                              "checkpoint.keep_every"}));
+  EXPECT_EQ(free, (std::vector<std::string>{"checkpoint.writers", "runtime.threads"}));
+}
+
+TEST(Compare, KnowsTheKeysThatItMayName) {
+  EXPECT_NO_THROW(require_known_key("optim.lr"));
+  EXPECT_NO_THROW(require_known_key("data.set"));
+  try {
+    require_known_key("optim.lrs");
+    ADD_FAILURE() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::usage);
+    EXPECT_NE(std::string(error.what()).find("the nearest known key is optim.lr"), std::string::npos) << error.what();
+  }
 }
 
 TEST(EditDistance, CountsInsertedDeletedAndReplaced) {

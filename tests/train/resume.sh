@@ -39,6 +39,19 @@ train timed 75 --max-seconds 0.001
 train timed 0 --max-steps 10
 same_state straight timed 00000010
 
+# A damaged checkpoint is set aside, and the run makes it again. One that is gone back to leaves the newer ones behind.
+printf 'x' | dd of="$work/again/checkpoints/step-00000020/state-00000-of-00001.h5" bs=1 seek=5000 conv=notrunc status=none
+expect "damaged" 0 'passing over a checkpoint: the file differs from its manifest .*step-00000020' \
+  "${mpirun[@]}" "$msn" train "$config" "${tiny[@]}" "${data[@]}" --run "$work/again" --max-steps 20
+expect_lines 1 'the damaged checkpoint is set aside as damaged-step-00000020'
+same_state straight again 00000020
+[ -d "$work/again/checkpoints/damaged-step-00000020" ] || complain "the damaged checkpoint is gone"
+train again 0 --max-steps 12 --resume 10
+[ -d "$work/again/checkpoints/abandoned-step-00000020" ] || complain "the newer checkpoint was not set aside"
+expect "the new way" 0 'resuming after step 12' \
+  "${mpirun[@]}" "$msn" train "$config" "${tiny[@]}" "${data[@]}" --run "$work/again" --max-steps 20
+same_state straight again 00000020
+
 # A run that is at its end is left as it is, and a changed configuration is refused with the key's name.
 train straight 0 --max-steps 20
 expect "changed configuration" 78 'optim\.lr was .*--force-resume optim\.lr' \
@@ -46,6 +59,8 @@ expect "changed configuration" 78 'optim\.lr was .*--force-resume optim\.lr' \
 expect "forced" 0 'resuming although optim\.lr' \
   "${mpirun[@]}" "$msn" train "$config" "${tiny[@]}" "${data[@]}" --run "$work/straight" --set 'optim.lr=[1e-4,2e-3,1e-6]' \
   --force-resume optim.lr --max-steps 21
+expect "unknown forced key" 2 'no such key: optim\.lrs .*nearest known key is optim\.lr' \
+  "$msn" train "$config" --run "$work/straight" --force-resume optim.lrs
 expect "never" 2 'holds checkpoints already' \
   "${mpirun[@]}" "$msn" train "$config" "${tiny[@]}" "${data[@]}" --run "$work/straight" --resume never
 expect "absent step" 74 'step' "${mpirun[@]}" "$msn" train "$config" "${tiny[@]}" "${data[@]}" --run "$work/straight" --resume 15
