@@ -319,8 +319,11 @@ class Replay {
     if (file_.exists(adam)) {
       for (const Segment& segment : state_.online.segments()) {
         const std::string name = segment.name == "prototypes" ? "prototypes" : "encoder." + segment.name;
-        compare("Adam moments", Parameters::view(state_.exp_avg, segment), adam + "/exp_avg." + name);
-        compare("Adam moments", Parameters::view(state_.exp_avg_sq, segment), adam + "/exp_avg_sq." + name);
+        // Ours are of the prototypes' mean gradient over ranks, the official ones of its sum.
+        const double ranks = segment.name == "prototypes" ? communicator_.size() : 1;
+        compare("Adam moments", Parameters::view(state_.exp_avg, segment) * ranks, adam + "/exp_avg." + name);
+        compare("Adam moments", Parameters::view(state_.exp_avg_sq, segment) * (ranks * ranks),
+                adam + "/exp_avg_sq." + name);
       }
     }
   }

@@ -23,6 +23,7 @@ struct AdamWRow {
   KOKKOS_INLINE_FUNCTION void operator()(std::int64_t row) const {
     const UpdateRange range = rows[row];
     const T scale = static_cast<T>(range.gradient_scale);
+    const T epsilon = eps * static_cast<T>(range.epsilon_scale);
     const T kept = range.decays ? keep : T(1);
     for (std::int64_t i = range.begin; i < range.end; ++i) {
       const T gradient = gradients[i] * scale;
@@ -30,7 +31,7 @@ struct AdamWRow {
       const T second = exp_avg_sq[i] * beta2 + one_minus_beta2 * gradient * gradient;
       exp_avg[i] = first;
       exp_avg_sq[i] = second;
-      const T denominator = std::sqrt(second) / root_correction2 + eps;
+      const T denominator = std::sqrt(second) / root_correction2 + epsilon;
       parameters[i] = parameters[i] * kept - step_size * (first / denominator);
     }
     if (range.averaged) {

@@ -12,8 +12,9 @@ struct UpdateRange {
   std::int64_t begin = 0;
   std::int64_t end = 0;
   bool decays = false;        ///< Weight decay applies.
-  double gradient_scale = 1;  ///< Gradients are multiplied by this first (clipping).
+  double gradient_scale = 1;  ///< Gradients are multiplied by this first (clipping, means over ranks).
   bool averaged = false;      ///< The EMA target follows this range.
+  double epsilon_scale = 1;   ///< AdamWStep::eps is multiplied by this.
 };
 
 struct AdamWStep {

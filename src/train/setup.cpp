@@ -24,6 +24,20 @@ TrainingInput open_input_of_run(const World& world, const Config& config) {
   return open_input(world, config, static_cast<std::uint64_t>(rank_bytes));
 }
 
+namespace {
+
+/// Versions that recorded no surroundings kept the moments of the prototypes' gradient summed over their ranks, not of
+/// its mean.
+void take_moments_of_sum(const CheckpointFacts& facts, TrainState& state) {
+  if (facts.threads > 0 || facts.world_size == 1) return;
+  const Segment& prototypes = state.online.segment("prototypes");
+  const double ranks = facts.world_size;
+  Parameters::view(state.exp_avg, prototypes).div_(ranks);
+  Parameters::view(state.exp_avg_sq, prototypes).div_(ranks * ranks);
+}
+
+}  // namespace
+
 void load_state(const World& world, const Config& config, const std::optional<std::filesystem::path>& checkpoint,
                 TrainState& state) {
   state.initialise(config.train.seed);
@@ -34,6 +48,7 @@ void load_state(const World& world, const Config& config, const std::optional<st
       state.step = facts.step;
       state.skipped = facts.skipped;
       state.skipped_in_a_row = facts.skipped_in_a_row;
+      take_moments_of_sum(facts, state);
     });
   } else if (!config.model.init.empty()) {
     std::vector<std::string> notes;

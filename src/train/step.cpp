@@ -128,13 +128,16 @@ double Stepper::squares_of_gradients(std::int64_t begin, std::int64_t end) const
 
 void Stepper::update(double grad_norm, const ScheduleValues& schedule) {
   const double clip = kernels::clip_factor(grad_norm, clip_);
+  // The prototypes' gradient is a sum over ranks. Adam with the mean and with eps over the number of ranks makes the
+  // same update, and its moments stay comparable when a run goes on with other ranks.
+  const double of_sum = 1.0 / communicator_.size();
   std::vector<kernels::UpdateRange> ranges;
   for (const Segment& segment : state_.online.segments()) {
     const bool encoder = segment.name != "prototypes";
     if (!encoder && freeze_prototypes_) continue;
     // Decayed: every encoder tensor with more than one dimension, class token and positions included.
     ranges.push_back({segment.offset, segment.offset + segment.elements, encoder && segment.shape.size() > 1,
-                      encoder ? clip : 1.0, encoder});
+                      encoder ? clip : of_sum, encoder, encoder ? 1.0 : of_sum});
   }
   kernels::AdamWStep step;
   step.lr = schedule.lr;

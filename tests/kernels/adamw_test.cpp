@@ -84,5 +84,26 @@ TEST(AdamW, ScalesDecaysAndAveragesOnlyWhereToldTo) {
   EXPECT_EQ(target[1], 0.25 * 5.0 + 0.75 * parameters[1]);
 }
 
+// A gradient that is a sum over ranks makes the update of its mean.
+TEST(AdamW, WithScaledGradientsAndEpsilonMakesTheSameUpdate) {
+  constexpr double ranks = 3;
+  const std::vector<double> gradients{1e-9, -2e-8, 0.3, -4.0};
+  std::vector<double> sums;
+  for (const double gradient : gradients)
+    sums.push_back(gradient * ranks);
+  std::vector<double> whole{1, 1, 1, 1}, part = whole, whole_first(4), whole_second(4), first(4), second(4), target;
+  kernels::AdamWStep step;
+  step.lr = 0.1;
+  for (step.count = 1; step.count <= 3; ++step.count) {
+    kernels::adamw_ema<double>(whole, sums, whole_first, whole_second, target, {{0, 4}}, step);
+    kernels::adamw_ema<double>(part, sums, first, second, target, {{0, 4, false, 1 / ranks, false, 1 / ranks}}, step);
+  }
+  for (std::size_t i = 0; i < gradients.size(); ++i) {
+    EXPECT_NEAR(part[i], whole[i], 1e-14) << i;
+    EXPECT_NEAR(first[i] * ranks, whole_first[i], 1e-15 * std::abs(whole_first[i]) * 4) << i;
+    EXPECT_NEAR(second[i] * ranks * ranks, whole_second[i], 1e-15 * whole_second[i] * 4) << i;
+  }
+}
+
 }  // namespace
 }  // namespace msn
