@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -52,6 +53,10 @@ std::vector<std::string> stat_fields(const std::string& file) {
 
 constexpr std::size_t kState = 0, kUserTime = 11, kSystemTime = 12, kStarted = 19;  // In stat_fields().
 
+double ticks_a_second() {
+  return static_cast<double>(std::max(1L, ::sysconf(_SC_CLK_TCK)));
+}
+
 /// 0 if it is not told.
 std::uint64_t start_of(int pid) {
   const auto fields = stat_fields(proc(pid, "stat"));
@@ -91,6 +96,14 @@ ProcessIdentity this_process() {
   return self;
 }
 
+double seconds_since_process_start() {
+  const std::uint64_t started = start_of(::getpid());
+  timespec now{};
+  if (started == 0 || ::clock_gettime(CLOCK_BOOTTIME, &now) != 0) return 0;
+  const double uptime = static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+  return std::max(0.0, uptime - static_cast<double>(started) / ticks_a_second());
+}
+
 bool has_ended(const ProcessIdentity& process) {
   const ProcessIdentity self = this_process();
   const bool is_known = !self.boot.empty() && !self.numbers.empty() && process.pid > 0;
@@ -106,7 +119,6 @@ bool has_ended(const ProcessIdentity& process) {
 std::vector<ThreadFacts> threads_of_this_process() {
   std::vector<ThreadFacts> threads;
   std::error_code error;
-  const double ticks = static_cast<double>(std::max(1L, ::sysconf(_SC_CLK_TCK)));
   for (std::filesystem::directory_iterator at("/proc/self/task", error), end; !error && at != end;
        at.increment(error)) {
     const std::string folder = at->path().string();
@@ -116,7 +128,8 @@ std::vector<ThreadFacts> threads_of_this_process() {
     const auto fields = stat_fields(folder + "/stat");
     if (fields.size() <= kSystemTime) continue;  // It has just ended.
     facts.state = fields[kState].front();
-    facts.cpu_seconds = (std::atof(fields[kUserTime].c_str()) + std::atof(fields[kSystemTime].c_str())) / ticks;
+    facts.cpu_seconds =
+        (std::atof(fields[kUserTime].c_str()) + std::atof(fields[kSystemTime].c_str())) / ticks_a_second();
     facts.waits_in = first_line(folder + "/wchan");
     if (facts.waits_in == "0") facts.waits_in.clear();
     threads.push_back(facts);

@@ -28,6 +28,9 @@ struct ProcessIdentity {
 };
 ProcessIdentity this_process();
 
+/// Seconds since this process was started, the loading of its libraries included. 0 where Linux does not tell.
+double seconds_since_process_start();
+
 /// Whether it is certain that the process has ended. Of a process of another host, boot or namespace it never is.
 bool has_ended(const ProcessIdentity& process);
 

@@ -306,6 +306,20 @@ TEST(ProcessFacts, SeeThisThread) {
   EXPECT_TRUE(found);
 }
 
+TEST(ProcessFacts, CountTimeFromTheProcessesStart) {
+  // In a process of its own, whose start is known.
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const double before = seconds_since_process_start();
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    const double after = seconds_since_process_start();
+    ::_exit(before >= 0 && before < 5 && after - before > 0.25 && after - before < 5 ? 0 : 1);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
 TEST(RunBounded, DoesNotWaitForWorkThatHangs) {
   const auto flag = std::make_shared<std::atomic<bool>>(false);
   EXPECT_TRUE(run_bounded(milliseconds(10000), [flag] { *flag = true; }));
