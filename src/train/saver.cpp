@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/saver.hpp"
 
+#include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "base/log.hpp"
@@ -39,7 +41,10 @@ void Saver::save() {
   facts.data_fingerprint = facts_.data_fingerprint;
   facts.skipped = state_.skipped;
   facts.skipped_in_a_row = state_.skipped_in_a_row;
+  const auto start = std::chrono::steady_clock::now();
   write_checkpoint(world_, facts_.run, facts, state_tensors(state_), config_.checkpoint.writers);
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  save_seconds_ = std::max(save_seconds_, seconds.count());
   durable_ = state_.step;
   if (world_.rank() == 0) {
     log::info("checkpoint " + step_name(state_.step));

@@ -34,6 +34,9 @@ class Saver {
   /// Saves the state as it is, unless the newest checkpoint is of it. Throws AgreedError.
   void save();
 
+  /// The longest time that a checkpoint of this life took to be durable; 0: there was none yet.
+  double save_seconds() const { return save_seconds_; }
+
   /// Step of the newest durable checkpoint of this run; nullopt if it has none.
   std::optional<std::uint64_t> durable() const { return durable_; }
 
@@ -44,6 +47,7 @@ class Saver {
   TrainState& state_;
   const SaverFacts facts_;
   std::optional<std::uint64_t> durable_;
+  double save_seconds_ = 0;
 };
 
 }  // namespace msn

@@ -42,6 +42,9 @@ struct TrainState {
 /// "adam.exp_avg_sq.NAME", in a fixed order; the views stay valid as long as `state`.
 std::vector<StateTensor> state_tensors(TrainState& state);
 
+/// What a checkpoint of the state holds.
+std::uint64_t state_bytes(TrainState& state);
+
 /// The target network alone, as evaluation reads it: "target.NAME".
 std::vector<StateTensor> target_tensors(Parameters& target);
 

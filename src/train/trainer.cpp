@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <string>
@@ -28,6 +29,7 @@
 #include "train/saver.hpp"
 #include "train/setup.hpp"
 #include "train/state.hpp"
+#include "train/status.hpp"
 #include "train/step.hpp"
 #include "train/threads.hpp"
 
@@ -58,15 +60,15 @@ void report(const StepMetrics& metrics, std::uint64_t total_steps) {
 
 constexpr double kReportSeconds = 10;
 
-}  // namespace
-
-TrainResult train(const World& world, const Config& config, const TrainOptions& options) {
+TrainResult run_training(const World& world, const Config& config, const TrainOptions& options, RunStatus& status) {
+  check_stop_file(world, options.run);
   Watchdog watchdog(world, {.limit = Seconds(config.runtime.watchdog),
                             .folder = options.run / "flight",
                             .copies_data = !config.data.staging.empty()});
   Sections& sections = watchdog.sections();
   const TrainingInput input = open_input_of_run(world, config);
   const auto checkpoint = open_run(world, options.run, config, input.fingerprint, options.resume);
+  status.begin();
   if (world.rank() == 0) log::add_file(options.run / "log.txt");
   const int threads = set_up_threads(world, config.runtime.threads);
   MpiCommunicator communicator(world);
@@ -109,10 +111,15 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
   const auto restored = checkpoint ? std::optional(state.step) : std::nullopt;
   Saver saver(world, sections, config, state, {options.run, input.fingerprint, per_epoch, restored});
   BundleFacts run_facts = bundle_facts(config, threads, input.fingerprint);
-  const Requests requests(options.max_seconds);
+  Requests requests(world, {.run = options.run,
+                            .every_minutes = config.checkpoint.every_minutes,
+                            .max_seconds = options.max_seconds,
+                            .job_end = config.runtime.job_end,
+                            .state_bytes = state_bytes(state)});
+  status.run(state.step, total, saver.durable());
   const Clock::time_point start = Clock::now();
   Clock::time_point reported = start;
-  while (state.step < last && !result.stopped) {
+  while (state.step < last && !requests.stop()) {
     const Clock::time_point step_start = Clock::now();
     sections.begin_step(state.step + 1);
     if (inject("step", state.step, world.rank())) state.online.values().narrow(0, 0, 1).add_(1);
@@ -129,7 +136,8 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
     }
     inject_into_state(state, world.rank());
 
-    const RankFacts mine{batch.wait_seconds, batch.bad.size(), requests.poll(), sections.take_times()};
+    const RankFacts mine{batch.wait_seconds, batch.bad.size(), requests.poll(saver.save_seconds()),
+                         sections.take_times()};
     sections.enter(Section::reduce);
     StepMetrics metrics = gather_metrics(step, mine, communicator);
     sections.enter(Section::update);
@@ -142,7 +150,7 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
     metrics.images_per_second = config.train.global_batch / seconds_since(step_start);
     batches->recycle(std::move(batch));
     result.last_loss = metrics.loss.loss;
-    result.stopped = metrics.wishes.stop != StopCause::none && state.step < last;
+    requests.decide(metrics.wishes);
     const bool report_now = seconds_since(reported) >= kReportSeconds || state.step == last;
     if (report_now && world.size() > 1) metrics.ranks = stragglers.take();
     if (metrics_file) metrics_file->write(metrics);
@@ -151,15 +159,21 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
       reported = Clock::now();
     }
     const auto check_every = static_cast<std::uint64_t>(config.train.check_replicas_every);
-    if (check_every > 0 && state.step % check_every == 0 &&
-        !inject("skip-replica-check", state.step, world.rank())) {
+    if (check_every > 0 && state.step % check_every == 0 && !inject("skip-replica-check", state.step, world.rank())) {
       check_replicas(world, state);
     }
-    if (saver.due() || result.stopped || bad.too_many()) saver.save();
+    if (saver.due() || requests.save() || bad.too_many()) {
+      saver.save();
+      requests.saved();
+    }
+    status.at_step(state.step, saver.durable());
     if (bad.too_many()) bad.end_run();
   }
   saver.save();
   communicator.shutdown();
+
+  if (state.step < last) result.stopped = requests.stop_wish();
+  status.end(state.step, saver.durable(), to_text(result.stopped));
 
   result.bad_samples = bad.total();
   result.skipped = state.skipped;
@@ -171,6 +185,18 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
   result.images_per_second = images / std::max(1e-9, seconds_since(start));
   result.checkpoint = checkpoints_folder(options.run) / step_name(state.step);
   return result;
+}
+
+}  // namespace
+
+TrainResult train(const World& world, const Config& config, const TrainOptions& options) {
+  RunStatus status(world, options.run);
+  try {
+    return run_training(world, config, options, status);
+  } catch (...) {
+    status.failed(std::current_exception());
+    throw;
+  }
 }
 
 }  // namespace msn
