@@ -97,7 +97,7 @@ stopped "$begun" "the job's end"
 faults=step-23:0:sleep-1000 MSN_JOB_END=soon life "signal in the last step" 0 'MSN_JOB_END is no time' \
   --set checkpoint.every_minutes=0.003
 wait
-has state '"done"'; has exit_code 0; has step 24
+has state '"done"'; has exit_code 0; has step 24; has total_steps 24; has reason null
 [ "$(saved)" -gt $((saved + 1)) ] || complain "no checkpoint but the last"
 expect "the run without a stop" 0 'done after step 24' \
   "${mpirun[@]}" "$msn" train "$config" "${tiny[@]}" "${data[@]}" --run "$work/straight"
