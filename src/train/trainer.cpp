@@ -132,6 +132,7 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
       const StepBundle bundle = make_bundle(world, run_facts, state.step + 1, input, batch, state, step);
       skip_or_end(world, config.train, options.run, bundle, state, [&] {
         if (state.step > 0) saver.save();
+        status.at_step(state.step, saver.durable());
       });
     }
     inject_into_state(state, world.rank());
