@@ -13,6 +13,7 @@
 #include "comm/world.hpp"
 #include "commands/inspect_data.hpp"
 #include "commands/path_kind.hpp"
+#include "train/lease_file.hpp"
 
 namespace msn {
 
@@ -96,6 +97,7 @@ json describe_run(const fs::path& run) {
   json out{{"kind", "run"}, {"checkpoints", json::array()}};
   const auto latest = read_latest(run);
   out["latest"] = latest ? json(*latest) : json(nullptr);
+  if (const auto lease = describe_lease(run)) out["lease"] = *lease;
   for (const auto& candidate : list_checkpoints(run)) {
     json entry{{"step", candidate.step}, {"folder", candidate.folder.filename().string()}};
     try {

@@ -138,6 +138,7 @@ const Key kKeys[] = {
     {"train", "non_finite", choice<&C::train, &TrainConfig::non_finite>(kNonFinite), Effect::none},
     {"train", "max_skipped_in_a_row", whole<&C::train, &TrainConfig::max_skipped_in_a_row>(0, kMany), Effect::none},
     {"train", "max_skipped", whole<&C::train, &TrainConfig::max_skipped>(0, kMany), Effect::none},
+    {"train", "max_fruitless_lives", whole<&C::train, &TrainConfig::max_fruitless_lives>(0, 100), Effect::none},
 
     {"checkpoint", "every_steps", whole<&C::checkpoint, &CheckpointConfig::every_steps>(0, kMany), Effect::none},
     {"checkpoint", "keep", whole<&C::checkpoint, &CheckpointConfig::keep>(2, kMany), Effect::none},

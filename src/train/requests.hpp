@@ -8,8 +8,9 @@
 
 namespace msn {
 
-/// Why a run stops before its end. Of the causes that ranks have, the largest counts.
-enum class StopCause : std::uint8_t { none, time };
+/// Why a run stops before its end. Of the causes that ranks have, the largest counts. `taken_over`:
+/// another job has the run folder; nothing is saved.
+enum class StopCause : std::uint8_t { none, time, taken_over };
 
 /// What a rank wants at the end of a step. It rides in the step's message: what one rank wants all ranks do.
 struct Wishes {

@@ -4,10 +4,12 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <string>
 
+#include "base/error.hpp"
 #include "base/inject.hpp"
 #include "base/log.hpp"
 #include "checkpoint/layout.hpp"
@@ -20,6 +22,8 @@
 #include "train/bundle.hpp"
 #include "train/injected.hpp"
 #include "train/input.hpp"
+#include "train/lease.hpp"
+#include "train/lives.hpp"
 #include "train/metrics.hpp"
 #include "train/non_finite.hpp"
 #include "train/plan.hpp"
@@ -58,14 +62,8 @@ void report(const StepMetrics& metrics, std::uint64_t total_steps) {
 
 constexpr double kReportSeconds = 10;
 
-}  // namespace
-
-TrainResult train(const World& world, const Config& config, const TrainOptions& options) {
-  Watchdog watchdog(world, {.limit = Seconds(config.runtime.watchdog),
-                            .folder = options.run / "flight",
-                            .copies_data = !config.data.staging.empty()});
-  Sections& sections = watchdog.sections();
-  const TrainingInput input = open_input_of_run(world, config);
+TrainResult run_training(const World& world, const Config& config, const TrainOptions& options, Sections& sections,
+                         const TrainingInput& input, RunLease& lease, Life& life) {
   const auto checkpoint = open_run(world, options.run, config, input.fingerprint, options.resume);
   if (world.rank() == 0) log::add_file(options.run / "log.txt");
   const int threads = set_up_threads(world, config.runtime.threads);
@@ -77,13 +75,14 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
   const std::uint64_t last = std::min(total, options.max_steps.value_or(total));
   const at::ScalarType type = scalar_type(config.train.precision);
 
-  TrainState state(vit_shape(config.model), config.model.prototypes, type);
-  load_state(world, config, checkpoint, state);
-  check_replicas(world, state);
   const std::string backend = "cpu, MPI (" + communicator.description() + "), " +
                               std::string(type == at::kFloat ? "fp32 (oneDNN)" : "fp64 (BLAS)");
   const std::vector<RankPlace> places = gather_places(world, nullptr);
-  record_life(world, options.run, config, {threads, backend, input.fingerprint, state.step, places});
+  const std::uint64_t first = completed_steps(world, checkpoint);
+  life.begin(config, {threads, backend, input.fingerprint, first, places});
+  TrainState state(vit_shape(config.model), config.model.prototypes, type);
+  load_state(world, config, checkpoint, state);
+  check_replicas(world, state);
   for (const std::string& line : place_table(places))
     log::info(line);
   log::info((checkpoint ? "resuming after step " + std::to_string(state.step) : std::string("starting")) + " on " +
@@ -105,7 +104,6 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
   if (world.rank() == 0) metrics_file = std::make_unique<MetricsFile>(options.run / "metrics.jsonl", state.step);
 
   TrainResult result;
-  const std::uint64_t first = state.step;
   const auto restored = checkpoint ? std::optional(state.step) : std::nullopt;
   Saver saver(world, sections, config, state, {options.run, input.fingerprint, per_epoch, restored});
   BundleFacts run_facts = bundle_facts(config, threads, input.fingerprint);
@@ -121,6 +119,7 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
     const ScheduleValues schedule = schedules.at(static_cast<std::int64_t>(state.step));
     const StepReport step = stepper->run(make_step_input(batch, config, type), schedule);
     if (!step.finite) {
+      lease.agree(world);
       run_facts.checkpoint = saver.durable();
       const StepBundle bundle = make_bundle(world, run_facts, state.step + 1, input, batch, state, step);
       skip_or_end(world, config.train, options.run, bundle, state, [&] {
@@ -129,9 +128,12 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
     }
     inject_into_state(state, world.rank());
 
-    const RankFacts mine{batch.wait_seconds, batch.bad.size(), requests.poll(), sections.take_times()};
+    Wishes wishes = requests.poll();
+    if (lease.lost()) wishes.stop = StopCause::taken_over;
+    const RankFacts mine{batch.wait_seconds, batch.bad.size(), wishes, sections.take_times()};
     sections.enter(Section::reduce);
     StepMetrics metrics = gather_metrics(step, mine, communicator);
+    if (metrics.wishes.stop == StopCause::taken_over) lease.agree(world);
     sections.enter(Section::update);
     stragglers.add(metrics.rank_times);
     bad.count(batch.epoch, metrics.bad_samples);
@@ -145,20 +147,21 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
     result.stopped = metrics.wishes.stop != StopCause::none && state.step < last;
     const bool report_now = seconds_since(reported) >= kReportSeconds || state.step == last;
     if (report_now && world.size() > 1) metrics.ranks = stragglers.take();
-    if (metrics_file) metrics_file->write(metrics);
+    if (metrics_file && lease.holds()) metrics_file->write(metrics);
     if (report_now) {
-      report(metrics, total);
+      if (lease.holds()) report(metrics, total);
       reported = Clock::now();
     }
     const auto check_every = static_cast<std::uint64_t>(config.train.check_replicas_every);
-    if (check_every > 0 && state.step % check_every == 0 &&
-        !inject("skip-replica-check", state.step, world.rank())) {
+    if (check_every > 0 && state.step % check_every == 0 && !inject("skip-replica-check", state.step, world.rank())) {
       check_replicas(world, state);
     }
     if (saver.due() || result.stopped || bad.too_many()) saver.save();
+    life.saved(saver.durable());
     if (bad.too_many()) bad.end_run();
   }
   saver.save();
+  life.saved(saver.durable());
   communicator.shutdown();
 
   result.bad_samples = bad.total();
@@ -171,6 +174,28 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
   result.images_per_second = images / std::max(1e-9, seconds_since(start));
   result.checkpoint = checkpoints_folder(options.run) / step_name(state.step);
   return result;
+}
+
+}  // namespace
+
+TrainResult train(const World& world, const Config& config, const TrainOptions& options) {
+  Watchdog watchdog(world, {.limit = Seconds(config.runtime.watchdog),
+                            .folder = options.run / "flight",
+                            .copies_data = !config.data.staging.empty()});
+  const TrainingInput input = open_input_of_run(world, config);
+  make_run_folder(world, options.run);
+  // From here until its end the folder is this job's alone.
+  RunLease lease(world, options.run, [&] { watchdog.sections().touch(); });
+  Life life(world, options.run, lease);
+  try {
+    const TrainResult result = run_training(world, config, options, watchdog.sections(), input, lease, life);
+    life.ended(result.stopped ? ExitCode::stopped : ExitCode::done, "");
+    return result;
+  } catch (...) {
+    const Error error = to_error(std::current_exception());
+    life.ended(error.code(), error.what());
+    throw;
+  }
 }
 
 }  // namespace msn
