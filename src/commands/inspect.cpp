@@ -9,11 +9,11 @@
 
 #include "base/error.hpp"
 #include "checkpoint/layout.hpp"
+#include "checkpoint/lease_file.hpp"
 #include "checkpoint/manifest.hpp"
 #include "comm/world.hpp"
 #include "commands/inspect_data.hpp"
 #include "commands/path_kind.hpp"
-#include "train/lease_file.hpp"
 
 namespace msn {
 

@@ -11,10 +11,10 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "checkpoint/lease.hpp"
 #include "comm/devices.hpp"
 #include "comm/world.hpp"
 #include "config/config.hpp"
-#include "train/lease.hpp"
 
 namespace msn {
 

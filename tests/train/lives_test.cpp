@@ -93,8 +93,8 @@ class RunOfOneRank {
  private:
   test::TempDir folder_;
   World world_ = World::alone();
-  RunLease lease_{
-      world_, folder_.path(), [] {}, {std::chrono::hours(1), std::chrono::milliseconds(0), std::chrono::hours(1), {}}};
+  RunLease lease_{world_, folder_.path(), [] {},
+                  LeaseTimes{std::chrono::hours(1), std::chrono::milliseconds(0), std::chrono::hours(1), {}}};
 };
 
 TEST(Life, IsRecorded) {

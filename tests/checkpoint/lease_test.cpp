@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // One job a run folder: who gets the lease, who is refused, and that who has lost it knows.
-#include "train/lease.hpp"
+#include "checkpoint/lease.hpp"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -409,6 +409,7 @@ TEST(RunLease, WaitsInRoundsForWhatIsNotDecided) {
   times.watch = 1500ms;
   RunLease lease(
       World::alone(), run.path(), [&] { ++rounds; }, times);
+  EXPECT_EQ(files_in(run.path()), 1u);
   EXPECT_GE(rounds, 1);
   EXPECT_EQ(lease.generation(), 8u);
   EXPECT_FALSE(lease.lost());
@@ -418,7 +419,8 @@ TEST(RunLease, WaitsInRoundsForWhatIsNotDecided) {
 
 TEST(RunLease, TellsAllRanksThatItIsLost) {
   const test::TempDir run;
-  RunLease lease(World::alone(), run.path(), [] {}, {1h, 0ms, 60s, 20ms});
+  RunLease lease(
+      World::alone(), run.path(), [] {}, LeaseTimes{1h, 0ms, 60s, 20ms});
   put(run.path(), record_elsewhere());
   EXPECT_THROW(lease.agree(World::alone()), AgreedError);
   EXPECT_TRUE(lease.lost());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "train/lease_file.hpp"
+#include "checkpoint/lease_file.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>

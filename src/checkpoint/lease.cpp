@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "train/lease.hpp"
+#include "checkpoint/lease.hpp"
 
 #include <fcntl.h>
 #include <time.h>
@@ -292,11 +292,12 @@ void LeaseTaker::take(const LeaseSight& sight) {
 }
 
 RunLease::RunLease(const World& world, const fs::path& run, const std::function<void()>& wait,
-                   const LeaseTimes& times) {
-  LeaseTaker taker(run, times);
+                   const std::optional<LeaseTimes>& times) {
+  std::optional<LeaseTaker> taker;
   for (;;) {
     const std::string generation = world.on_root([&] {
-      lease_ = taker.look_for(std::chrono::seconds(1));
+      if (!taker) taker.emplace(run, times ? *times : lease_times());
+      lease_ = taker->look_for(std::chrono::seconds(1));
       return lease_ ? std::to_string(lease_->generation()) : std::string();
     });
     if (!generation.empty()) {

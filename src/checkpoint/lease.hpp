@@ -17,8 +17,8 @@
 #include <thread>
 
 #include "base/files.hpp"
+#include "checkpoint/lease_file.hpp"
 #include "comm/world.hpp"
-#include "train/lease_file.hpp"
 
 namespace msn {
 
@@ -126,9 +126,9 @@ class LeaseTaker {
 class RunLease {
  public:
   /// Takes the lease of `run`, a folder. All ranks call; throws an AgreedError as LeaseTaker::look() throws. While
-  /// nothing is decided yet `wait` is called on all ranks about every second.
+  /// nothing is decided yet `wait` is called on all ranks about every second. Without `times`: lease_times().
   RunLease(const World& world, const std::filesystem::path& run, const std::function<void()>& wait,
-           const LeaseTimes& times = lease_times());
+           const std::optional<LeaseTimes>& times = std::nullopt);
 
   /// As of Lease; on other ranks than 0 they say that all is well.
   void require();
