@@ -287,7 +287,7 @@ void LeaseTaker::take(const LeaseSight& sight) {
   if (!now.record || now.record->nonce != mine.nonce) throw held_by(run_, now);
   remove_leftovers(run_);
   usable_ = BootClock::now();
-  if (silent_ || (placed == Placed::over_another && !quick)) usable_ += times_.trust;
+  if (silent_ || (placed == Placed::over_another && !quick)) usable_ += times_.patience();
   taken_ = std::make_unique<Lease>(run_, std::move(mine), std::move(file), seen, times_);
 }
 

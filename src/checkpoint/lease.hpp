@@ -26,9 +26,13 @@ namespace msn {
 struct LeaseTimes {
   using Duration = std::chrono::milliseconds;
   Duration renewal{3000};  ///< Between two renewals.
-  Duration trust{10000};   ///< How long a holder relies on its last look at the file.
+  Duration trust{5000};    ///< How long a holder relies on its last look at the file.
   Duration watch{20000};   ///< A lease that is not renewed for so long counts as left behind: several renewals.
   Duration settle{200};    ///< For another job that found the folder free at the same moment to show itself.
+
+  /// From taking over until nobody else writes any more: whoever lost the lease has noticed, or has come to the end of
+  /// what it began while it could still rely on its last look.
+  Duration patience() const { return 2 * trust; }
 };
 
 /// The times above, or those of the environment variable MSN_TEST_LEASE="renewal:trust:watch" in seconds, which is for
@@ -102,8 +106,8 @@ class LeaseTaker {
   ///
   /// A lease that was given back, or whose process has ended on this host, is taken at once. Any other is watched: one
   /// renewal shows that its holder lives; none within LeaseTimes::watch, that it does not, or is cut off. Then it is
-  /// taken, and nothing is done with it for LeaseTimes::trust more, after which the other one, if it is back by then,
-  /// cannot but have noticed.
+  /// taken, and nothing is done with it for LeaseTimes::patience() more, after which the other one, if it is back by
+  /// then, cannot but have noticed.
   std::unique_ptr<Lease> look();
 
   /// Looks until it has the lease or `limit` has passed.

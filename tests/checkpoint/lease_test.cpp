@@ -224,7 +224,8 @@ TEST(Lease, ThatIsNotRenewedIsTakenAfterTheWatch) {
   put(run.path(), record);
   const BootClock::time_point begin = BootClock::now();
   const auto lease = take(run.path(), kHasty);
-  EXPECT_GE(BootClock::now() - begin, kHasty.watch + kHasty.trust) << "whoever holds it must have had time to notice";
+  EXPECT_GE(BootClock::now() - begin, kHasty.watch + kHasty.patience())
+      << "whoever holds it must have had time to notice";
   ASSERT_TRUE(lease);
   EXPECT_EQ(lease->generation(), 8u);
   EXPECT_NE(record_in(run.path()).nonce, record.nonce);
@@ -265,7 +266,7 @@ TEST(Lease, WhoWasHeldUpWhileTakingItWaitsForWhomItMayHaveReplaced) {
   const BootClock::time_point begin = BootClock::now();
   EXPECT_FALSE(taker.look());
   EXPECT_TRUE(taker.look_for(100s));
-  EXPECT_GE(BootClock::now() - begin, times.trust);
+  EXPECT_GE(BootClock::now() - begin, times.patience());
 }
 
 TEST(Lease, ItsLossIsSeenByItself) {
@@ -347,7 +348,7 @@ TEST(Lease, OfSeveralWhoTakeItAtOnceOneHoldsIt) {
       }
       for (std::thread& thread : threads)
         thread.join();
-      std::this_thread::sleep_for(kPatient.trust);
+      std::this_thread::sleep_for(kPatient.patience());
       int holders = 0;
       for (const auto& lease : leases)
         holders += lease && error_of([&] { lease->require(); }).empty() ? 1 : 0;

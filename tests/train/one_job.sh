@@ -8,11 +8,15 @@ use_ranks 2
 limit_s=50  # Two jobs, one after the other, and what they wait for.
 pack_tiny
 run=("${mpirun[@]}" "$msn" train "$config" "${tiny[@]}" "${data[@]}" --set checkpoint.every_steps=4 --max-steps 8)
-slow=data:0:sleep-200
+slow=data:0:sleep-150
 
 # wait_for_steps RUN COUNT
 wait_for_steps() {
-  until [ "$(wc -l <"$1/metrics.jsonl" 2>/dev/null || echo 0)" -ge "$2" ]; do sleep 0.1; done
+  local lines=0
+  until [ "${lines:-0}" -ge "$2" ]; do
+    sleep 0.1
+    lines=$(grep -c '' "$1/metrics.jsonl" 2>/dev/null)
+  done
 }
 
 # other_job FILE COMMAND...: runs it beside what `expect` runs. Its output and a line with its code come into FILE.
