@@ -120,7 +120,7 @@ void Life::begin(const Config& config, const RunFacts& facts) {
     Json json = read_run(run_);
     Json& lives = json["lives"];
     if (const auto error = no_progress(lives, first_step_, digest, config.train.max_fruitless_lives, run_))
-      throw *error;
+      throw Error(*error);
     lease_.require();
     write_durably(run_ / "config.toml", to_toml(config));
     number_ = 1 + (lives.empty() ? 0 : number(lives.back(), "life").value_or(lives.size()));
