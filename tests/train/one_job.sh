@@ -37,6 +37,14 @@ same_state() { # A B STEP
   cmp "$work/$1/$file" "$work/$2/$file" || complain "the states of $1 and $2 differ"
 }
 
+# stopped: processes of this test that a signal has stopped.
+stopped() {
+  local pid
+  for pid in $(leftovers); do
+    ! grep -qs '^State:[[:space:]]*T' "/proc/$pid/status" || echo "$pid"
+  done
+}
+
 # contents RUN: every file with its hash.
 contents() {
   (cd "$1" && find . -type f ! -name lease.json -exec sha256sum {} + | sort -k 2)
@@ -80,6 +88,21 @@ in_other 'taking over the run folder from a job on host .*, generation 1, '
 in_other 'done after step 8'
 contents "$work/ghost" | diff "$work/before" - || complain "it wrote into the run folder"
 same_state ghost undisturbed 00000008
+
+# The same of a job that is stopped when its checkpoint is written and has no name yet.
+(
+  until late=$(stopped) && [ -n "$late" ]; do sleep 0.1; done
+  other_job "$work/other" "${run[@]}" --run "$work/late"
+  contents "$work/late" >"$work/before"
+  # shellcheck disable=SC2086
+  kill -CONT $late
+) &
+MSN_TEST_INJECT=checkpoint-manifest:0:stop expect "a checkpoint that comes too late" 74 \
+  '^msn: error: another job has taken over the run folder: a job on host .*, generation 2, ' "${run[@]}" --run "$work/late"
+wait
+in_other '^code 0$'
+contents "$work/late" | diff "$work/before" - || complain "it wrote into the run folder"
+same_state late undisturbed 00000008
 
 # The usual times: a run whose process has ended is gone on with at once, until it has come to nothing too often.
 unset MSN_TEST_LEASE
