@@ -15,6 +15,16 @@ namespace msn {
 
 namespace fs = std::filesystem;
 
+namespace {
+
+void rename_over(const fs::path& from, const fs::path& to) {
+  if (::rename(from.c_str(), to.c_str()) != 0) {
+    throw system_error("cannot rename to " + to.string(), from.string(), errno);
+  }
+}
+
+}  // namespace
+
 std::string read_text(const fs::path& file, std::size_t limit) {
   const FileHandle handle(file, O_RDONLY);
   const std::size_t size = handle.size();
@@ -41,14 +51,24 @@ void write_durably(const fs::path& file, std::string_view text) {
   }
 }
 
+void replace_text(const fs::path& file, std::string_view text, std::string_view beside) {
+  fs::path first = file;
+  first += beside;
+  try {
+    FileHandle(first, O_WRONLY | O_CREAT | O_TRUNC).write_at(std::as_bytes(std::span(text)), 0);
+    rename_over(first, file);
+  } catch (const Error&) {
+    ::unlink(first.c_str());
+    throw;
+  }
+}
+
 void sync_path(const fs::path& path) {
   FileHandle(path, O_RDONLY).sync();
 }
 
 void rename_durably(const fs::path& from, const fs::path& to) {
-  if (::rename(from.c_str(), to.c_str()) != 0) {
-    throw system_error("cannot rename to " + to.string(), from.string(), errno);
-  }
+  rename_over(from, to);
   sync_path(to.has_parent_path() ? to.parent_path() : fs::path("."));
 }
 

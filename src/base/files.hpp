@@ -17,6 +17,11 @@ std::string read_text(const std::filesystem::path& file, std::size_t limit = std
 /// written beside, fsynced, renamed, folder fsynced.
 void write_durably(const std::filesystem::path& file, std::string_view text);
 
+/// Likewise, but without waiting for the disk: a machine that goes down may leave an empty file. `beside` is the ending
+/// of the name under which it is written first; writers of the same file that know nothing of each other need their
+/// own.
+void replace_text(const std::filesystem::path& file, std::string_view text, std::string_view beside = ".tmp");
+
 /// fsync of a file or a folder, by path.
 void sync_path(const std::filesystem::path& path);
 

@@ -2,6 +2,7 @@
 #include "base/log.hpp"
 
 #include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/sinks/dist_sink.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
@@ -15,10 +16,16 @@ namespace {
 
 constexpr const char* kName = "msn";
 
+/// Where the files are: unlike the logger's own list it may change while other threads write.
+const std::shared_ptr<spdlog::sinks::dist_sink_mt>& files() {
+  static const auto sinks = std::make_shared<spdlog::sinks::dist_sink_mt>();
+  return sinks;
+}
+
 std::shared_ptr<spdlog::logger> logger() {
   if (auto existing = spdlog::get(kName)) return existing;
   auto sink = std::make_shared<spdlog::sinks::stderr_color_sink_mt>();
-  auto made = std::make_shared<spdlog::logger>(kName, sink);
+  auto made = std::make_shared<spdlog::logger>(kName, spdlog::sinks_init_list{sink, files()});
   made->set_pattern("%Y-%m-%d %H:%M:%S %^%l%$ %v");
   made->flush_on(spdlog::level::info);
   spdlog::register_logger(made);
@@ -35,10 +42,14 @@ void add_file(const std::filesystem::path& file) {
   try {
     auto sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(file.string());
     sink->set_pattern("%Y-%m-%d %H:%M:%S %l %v");
-    logger()->sinks().push_back(std::move(sink));
+    files()->add_sink(std::move(sink));
   } catch (const spdlog::spdlog_ex&) {
     throw data_error("cannot open the log file", file.string(), "check that the run folder is writable");
   }
+}
+
+void leave_files() {
+  files()->set_sinks({});
 }
 
 void info(std::string_view text) {

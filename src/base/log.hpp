@@ -15,6 +15,8 @@ void set_voice(bool speaks);
 
 /// Also appends every line to `file` from now on. Throws data_error if it cannot be opened.
 void add_file(const std::filesystem::path& file);
+/// No line goes to a file from now on. Any thread.
+void leave_files();
 
 void info(std::string_view text);
 void warn(std::string_view text);

@@ -41,6 +41,12 @@ std::vector<std::string> names_in(const fs::path& folder) {
   return names;
 }
 
+bool is_there(const fs::path& path) {
+  std::error_code ignored;
+  const fs::file_type type = fs::symlink_status(path, ignored).type();
+  return type != fs::file_type::not_found && type != fs::file_type::none;
+}
+
 }  // namespace
 
 fs::path checkpoints_folder(const fs::path& run) {
@@ -109,8 +115,8 @@ std::vector<Stranger> list_strangers(const fs::path& run) {
 fs::path aside_folder(const fs::path& run, Aside why, std::uint64_t step) {
   const fs::path plain = prefixed(run, why == Aside::damaged ? kDamaged : kAbandoned, step);
   fs::path free = plain;
-  std::error_code ignored;
-  for (int number = 2; fs::symlink_status(free, ignored).type() != fs::file_type::not_found; ++number) {
+  // What cannot be examined may be free: the renaming will tell.
+  for (int number = 2; is_there(free); ++number) {
     free = plain;
     free += "-" + std::to_string(number);
   }

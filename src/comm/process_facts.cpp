@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "comm/process_facts.hpp"
 
+#include <limits.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <sstream>
+#include <system_error>
 
 namespace msn {
 
@@ -35,6 +41,28 @@ std::string first_line(const std::string& file) {
   return line;
 }
 
+/// The fields of a stat file (proc(5)) from the third one, the state, on: counted behind the name, which may hold
+/// anything. Empty if the process or thread has just ended.
+std::vector<std::string> stat_fields(const std::string& file) {
+  const std::string stat = first_line(file);
+  const auto name_end = stat.rfind(')');
+  if (name_end == std::string::npos) return {};
+  std::istringstream in(stat.substr(name_end + 1));
+  return {std::istream_iterator<std::string>(in), std::istream_iterator<std::string>()};
+}
+
+constexpr std::size_t kState = 0, kUserTime = 11, kSystemTime = 12, kStarted = 19;  // In stat_fields().
+
+double ticks_a_second() {
+  return static_cast<double>(std::max(1L, ::sysconf(_SC_CLK_TCK)));
+}
+
+/// 0 if it is not told.
+std::uint64_t start_of(int pid) {
+  const auto fields = stat_fields(proc(pid, "stat"));
+  return fields.size() > kStarted ? std::strtoull(fields[kStarted].c_str(), nullptr, 10) : 0;
+}
+
 }  // namespace
 
 int tracer_of(int pid) {
@@ -56,28 +84,52 @@ ProcessState process_state(int pid) {
   }
 }
 
+ProcessIdentity this_process() {
+  ProcessIdentity self;
+  char host[HOST_NAME_MAX + 1] = {};
+  if (::gethostname(host, HOST_NAME_MAX) == 0) self.host = host;
+  self.boot = first_line("/proc/sys/kernel/random/boot_id");
+  std::error_code not_told;
+  self.numbers = std::filesystem::read_symlink("/proc/self/ns/pid", not_told).string();
+  self.pid = ::getpid();
+  self.started = start_of(self.pid);
+  return self;
+}
+
+double seconds_since_process_start() {
+  const std::uint64_t started = start_of(::getpid());
+  timespec now{};
+  if (started == 0 || ::clock_gettime(CLOCK_BOOTTIME, &now) != 0) return 0;
+  const double uptime = static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+  return std::max(0.0, uptime - static_cast<double>(started) / ticks_a_second());
+}
+
+bool has_ended(const ProcessIdentity& process) {
+  const ProcessIdentity self = this_process();
+  const bool is_known = !self.boot.empty() && !self.numbers.empty() && process.pid > 0;
+  if (!is_known || process.host != self.host || process.boot != self.boot || process.numbers != self.numbers)
+    return false;
+  // Not by /proc alone, which may hide the processes of other users.
+  if (::kill(process.pid, 0) != 0 && errno == ESRCH) return true;
+  const std::uint64_t started = start_of(process.pid);
+  if (started != 0 && process.started != 0 && started != process.started) return true;
+  return process_state(process.pid) == ProcessState::ended && started != 0;  // A zombie.
+}
+
 std::vector<ThreadFacts> threads_of_this_process() {
   std::vector<ThreadFacts> threads;
   std::error_code error;
-  const double ticks = static_cast<double>(std::max(1L, ::sysconf(_SC_CLK_TCK)));
   for (std::filesystem::directory_iterator at("/proc/self/task", error), end; !error && at != end;
        at.increment(error)) {
     const std::string folder = at->path().string();
     ThreadFacts facts;
     facts.id = std::atoi(at->path().filename().c_str());
     facts.name = first_line(folder + "/comm");
-    // Fields 3 (state), 14 and 15 (times) of the line, counted behind the name, which may hold anything.
-    const std::string stat = first_line(folder + "/stat");
-    const auto name_end = stat.rfind(')');
-    if (name_end == std::string::npos) continue;  // It has just ended.
-    std::istringstream fields(stat.substr(name_end + 1));
-    fields >> facts.state;
-    std::string skipped;
-    for (int field = 4; field < 14; ++field)
-      fields >> skipped;
-    double user = 0, system = 0;
-    fields >> user >> system;
-    facts.cpu_seconds = (user + system) / ticks;
+    const auto fields = stat_fields(folder + "/stat");
+    if (fields.size() <= kSystemTime) continue;  // It has just ended.
+    facts.state = fields[kState].front();
+    facts.cpu_seconds =
+        (std::atof(fields[kUserTime].c_str()) + std::atof(fields[kSystemTime].c_str())) / ticks_a_second();
     facts.waits_in = first_line(folder + "/wchan");
     if (facts.waits_in == "0") facts.waits_in.clear();
     threads.push_back(facts);

@@ -10,6 +10,7 @@
 #include "base/error.hpp"
 #include "base/files.hpp"
 #include "base/log.hpp"
+#include "base/stop_signals.hpp"
 #include "comm/devices.hpp"
 #include "comm/world.hpp"
 #include "commands/dry_run.hpp"
@@ -86,6 +87,15 @@ void check_device(const World& world, const std::string& device) {
       [] { throw config_error("training on a GPU is not finished in this msn", "--device cuda", "use --device cpu"); });
 }
 
+[[noreturn]] void throw_stopped(const TrainResult& result, const std::filesystem::path& run) {
+  const bool by_file = result.stopped.cause == StopCause::file;
+  throw AgreedError(Error(
+      ExitCode::stopped,
+      "by " + to_text(result.stopped) + " after step " + std::to_string(result.step) + ", with a durable checkpoint",
+      result.checkpoint.string(),
+      (by_file ? "remove " + (run / "stop").string() + ", then " : "") + "run the same command again to go on"));
+}
+
 void run(const World& world, const Arguments& arguments) {
   const Config config = shared_config(world, arguments);
   if (arguments.dry_run) {
@@ -97,13 +107,14 @@ void run(const World& world, const Arguments& arguments) {
     replay_step(world, config, {arguments.options.run, arguments.replay}, arguments.json);
     return;
   }
+  catch_stop_signals(config.runtime.stop_signals);
   const TrainResult result = train(world, config, arguments.options);
+  const bool stopped = result.stopped.cause != StopCause::none;
   if (world.rank() == 0) {
-    std::printf("%s after step %llu of %llu, %llu images seen, %.1f images/s; checkpoint %s\n",
-                result.stopped ? "stopped" : "done", static_cast<unsigned long long>(result.step),
-                static_cast<unsigned long long>(result.total_steps),
-                static_cast<unsigned long long>(result.images_seen), result.images_per_second,
-                result.checkpoint.c_str());
+    std::printf(
+        "%s after step %llu of %llu, %llu images seen, %.1f images/s; checkpoint %s\n", stopped ? "stopped" : "done",
+        static_cast<unsigned long long>(result.step), static_cast<unsigned long long>(result.total_steps),
+        static_cast<unsigned long long>(result.images_seen), result.images_per_second, result.checkpoint.c_str());
     if (result.bad_samples > 0) {
       std::printf("%llu bad samples were replaced; the log names each once\n",
                   static_cast<unsigned long long>(result.bad_samples));
@@ -121,16 +132,14 @@ void run(const World& world, const Arguments& arguments) {
                                            {"loss", result.last_loss},
                                            {"bad_samples", result.bad_samples},
                                            {"skipped", result.skipped},
-                                           {"stopped", result.stopped},
+                                           {"stopped", stopped},
+                                           {"stopped_by", to_text(result.stopped)},
                                            {"checkpoint", result.checkpoint.string()}};
       std::printf("%s\n", line.dump().c_str());
     }
     std::fflush(stdout);
   }
-  if (result.stopped) {
-    throw AgreedError(Error(ExitCode::stopped, "stopped early with a durable checkpoint", result.checkpoint.string(),
-                            "run the same command again to go on"));
-  }
+  if (stopped) throw_stopped(result, arguments.options.run);
 }
 
 }  // namespace
@@ -163,7 +172,8 @@ Command make_train_command(CLI::App& parent) {
   app->add_option("--max-steps", arguments->options.max_steps,
                   "End after this many steps of the run in all, over all its lives; schedules stay as configured");
   app->add_option("--max-seconds", arguments->options.max_seconds,
-                  "Stop after this time with a checkpoint and exit code 75")
+                  "Stop in time to have ended so long after the start of the process, with a checkpoint and exit code "
+                  "75")
       ->check(CLI::PositiveNumber);
   CLI::Option* dry = app->add_flag("--dry-run", arguments->dry_run,
                                    "Say what the run would be, its cost and its schedules, and end: needs no data");
@@ -190,6 +200,8 @@ Command make_train_command(CLI::App& parent) {
       "  msn train configs/vit_l7.toml --dry-run --ranks 128\n"
       "  mpirun -n 2 msn train runs/cifar10/config.toml --run runs/cifar10 --replay "
       "runs/cifar10/bundles/step-00000123.json\n"
+      "SIGUSR1, SIGUSR2, SIGTERM (runtime.stop_signals), touch RUN/stop and the end of a batch job stop it with a\n"
+      "checkpoint and exit code 75; touch RUN/save asks for a checkpoint; RUN/status.json says how it is.\n"
       "Run the same command again to go on after an interruption.");
   app->parse_complete_callback([arguments, forced] {
     if (arguments->options.run.empty() && !arguments->dry_run) {
@@ -198,6 +210,8 @@ Command make_train_command(CLI::App& parent) {
     for (const std::string& key : *forced)
       require_known_key(key);
     arguments->options.resume = parse_resume(arguments->resume, *forced);
+    // MPI and the data take seconds to start, in which a signal must not end the process.
+    if (!arguments->dry_run && arguments->replay.empty()) catch_stop_signals(RuntimeConfig{}.stop_signals);
   });
   return {app, [arguments](World& world) { run(world, *arguments); }};
 }

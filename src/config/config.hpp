@@ -135,7 +135,8 @@ struct TrainConfig {
 };
 
 struct CheckpointConfig {
-  int every_steps = 1000;       ///< 0: only at the end.
+  int every_steps = 1000;       ///< 0: none by steps.
+  double every_minutes = 0;     ///< Since the last one of any kind; 0: none by time.
   int keep = 3;                 ///< Newest checkpoints kept; at least 2.
   int keep_every = 0;           ///< Checkpoints whose step is a multiple of this stay for ever; 0: none do.
   int writers = 1;              ///< Ranks that write a slice each; more than the world size counts as all ranks.
@@ -148,6 +149,8 @@ struct RuntimeConfig {
   int threads = 0;         ///< Compute threads a rank; 0: cores this rank may use.
   double bucket_mib = 25;  ///< MiB of gradients that are summed over ranks in one message; the first one is smaller.
   double watchdog = 600;   ///< Seconds that a section of a step may last before the job is ended; 0: for ever.
+  std::vector<std::string> stop_signals{"USR1", "USR2", "TERM"};  ///< Of stop_signal_names(), none twice.
+  bool job_end = true;  ///< Training stops in time before the job ends, if the environment tells when.
 
   bool operator==(const RuntimeConfig&) const = default;
 };

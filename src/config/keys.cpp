@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "base/error.hpp"
+#include "base/stop_signals.hpp"
 #include "base/utf8.hpp"
 #include "config/presets.hpp"
 #include "config/toml_text.hpp"
@@ -140,6 +141,7 @@ const Key kKeys[] = {
     {"train", "max_skipped", whole<&C::train, &TrainConfig::max_skipped>(0, kMany), Effect::policy},
 
     {"checkpoint", "every_steps", whole<&C::checkpoint, &CheckpointConfig::every_steps>(0, kMany), Effect::policy},
+    {"checkpoint", "every_minutes", real<&C::checkpoint, &CheckpointConfig::every_minutes>(0, 1e6), Effect::policy},
     {"checkpoint", "keep", whole<&C::checkpoint, &CheckpointConfig::keep>(2, kMany), Effect::policy},
     {"checkpoint", "keep_every", whole<&C::checkpoint, &CheckpointConfig::keep_every>(0, kMany), Effect::policy},
     {"checkpoint", "writers", whole<&C::checkpoint, &CheckpointConfig::writers>(1, 65536), Effect::none},
@@ -149,6 +151,10 @@ const Key kKeys[] = {
     {"runtime", "threads", whole<&C::runtime, &RuntimeConfig::threads>(0, 4096), Effect::none},
     {"runtime", "bucket_mib", above_min(real<&C::runtime, &RuntimeConfig::bucket_mib>(0, 4096)), Effect::none},
     {"runtime", "watchdog", real<&C::runtime, &RuntimeConfig::watchdog>(0, 1e6), Effect::none},
+    {"runtime", "stop_signals",
+     NamesField{stop_signal_names(), [](Config& c) -> std::vector<std::string>& { return c.runtime.stop_signals; }},
+     Effect::none},
+    {"runtime", "job_end", SwitchField{[](Config& c) -> bool& { return c.runtime.job_end; }}, Effect::none},
 };
 
 DataSetConfig& last_set(Config& c) {
@@ -176,6 +182,16 @@ std::string bound_text(double value) {
   char text[32];
   std::snprintf(text, sizeof text, "%.9g", value);
   return text;
+}
+
+// "a", "b" and "c".
+std::string listed(std::span<const std::string_view> names, std::string_view before_last) {
+  std::string out;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    out += i == 0 ? "" : i + 1 == names.size() ? before_last : ", ";
+    out += toml_string(names[i]);
+  }
+  return out;
 }
 
 template <class... F>
@@ -235,6 +251,12 @@ std::string value_text(const Key& key, const Config& config) {
                           }
                           return toml_string(f.names[index]);
                         },
+                        [&](const NamesField& f) {
+                          std::string out;
+                          for (const std::string& name : f.at(c))
+                            out += (out.empty() ? "" : ", ") + toml_string(name);
+                          return "[" + out + "]";
+                        },
                     },
                     key.field);
 }
@@ -265,14 +287,8 @@ std::string accepted_values(const Key& key) {
                         },
                         [](const SwitchField&) { return std::string("true or false"); },
                         [](const PathField& f) { return std::string(f.what); },
-                        [](const ChoiceField& f) {
-                          std::string out;
-                          for (std::size_t i = 0; i < f.names.size(); ++i) {
-                            out += i == 0 ? "" : i + 1 == f.names.size() ? " or " : ", ";
-                            out += toml_string(f.names[i]);
-                          }
-                          return out;
-                        },
+                        [](const ChoiceField& f) { return listed(f.names, " or "); },
+                        [](const NamesField& f) { return "a list, each at most once, of " + listed(f.names, " and "); },
                     },
                     key.field);
 }

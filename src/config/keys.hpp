@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "config/config.hpp"
 
@@ -54,10 +55,16 @@ struct ChoiceField {
   void (*set)(Config&, std::size_t);
 };
 
+/// A list of some of `names`, each at most once.
+struct NamesField {
+  std::span<const std::string_view> names;
+  std::vector<std::string>& (*at)(Config&);
+};
+
 struct Key {
   std::string_view section;
   std::string_view name;
-  std::variant<WholeField, SeedField, RealField, SwitchField, PathField, ChoiceField> field;
+  std::variant<WholeField, SeedField, RealField, SwitchField, PathField, ChoiceField, NamesField> field;
   Effect effect = Effect::numbers;
 
   std::string full_name() const { return std::string(section) + "." + std::string(name); }

@@ -92,6 +92,25 @@ double read_real(const Key& key, const RealField& field, const toml::node& node,
   return value + 0.0;  // -0 becomes 0, so that equal numbers have equal texts
 }
 
+std::vector<std::string> read_names(const Key& key, const NamesField& field, const toml::node& node,
+                                    const Source& source) {
+  const auto* list = node.as_array();
+  if (list == nullptr) throw refused(key, node, source);
+  std::vector<std::string> names;
+  for (const toml::node& one : *list) {
+    const auto* text = one.as_string();
+    const bool known =
+        text != nullptr && std::find(field.names.begin(), field.names.end(), text->get()) != field.names.end();
+    const bool twice = known && std::find(names.begin(), names.end(), text->get()) != names.end();
+    if (!known || twice) {
+      throw config_error(key.full_name() + " holds " + described(one) + (twice ? " twice" : ""),
+                         source.at(one.source()), "it must be " + accepted_values(key));
+    }
+    names.push_back(text->get());
+  }
+  return names;
+}
+
 void assign(const Key& key, const toml::node& node, const Source& source, Config& config) {
   std::visit(
       [&](const auto& field) {
@@ -132,6 +151,8 @@ void assign(const Key& key, const toml::node& node, const Source& source, Config
                                source.at(node.source()), "it must be " + accepted_values(key));
           }
           field.at(config) = text->get();
+        } else if constexpr (std::is_same_v<Field, NamesField>) {
+          field.at(config) = read_names(key, field, node, source);
         } else {
           static_assert(std::is_same_v<Field, ChoiceField>);
           const auto* text = node.as_string();

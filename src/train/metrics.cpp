@@ -22,11 +22,12 @@ StepMetrics gather_metrics(const StepReport& report, const RankFacts& facts, con
                                     parts.max_target,
                                     parts.min_target,
                                     facts.data_wait_seconds,
-                                    static_cast<double>(facts.wishes.stop),
+                                    facts.wishes.stop,
                                     static_cast<double>(facts.bad_samples),
                                     report.reduce_seconds,
                                     report.reduce_wait_seconds,
-                                    facts.saver_ready ? 0.0 : 1.0};
+                                    facts.saver_ready ? 0.0 : 1.0,
+                                    facts.wishes.save};
   const std::array<double, kRankTimes> times = rank_times(facts.times);
   const auto first_time = static_cast<std::int64_t>(scalars.size());
   const std::int64_t count = first_time + static_cast<std::int64_t>(times.size());
@@ -51,7 +52,7 @@ StepMetrics gather_metrics(const StepReport& report, const RankFacts& facts, con
   metrics.reduce_seconds = most.const_data_ptr<double>()[9];
   metrics.reduce_wait_seconds = most.const_data_ptr<double>()[10];
   metrics.savers_ready = most.const_data_ptr<double>()[11] == 0;
-  metrics.wishes.stop = static_cast<StopCause>(most.const_data_ptr<double>()[7]);
+  metrics.wishes = {most.const_data_ptr<double>()[7], most.const_data_ptr<double>()[12]};
   metrics.loss.prototypes_used = most.narrow(0, count, prototypes).sum().item<double>();
   metrics.grad_norm = report.grad_norm;
   const at::Tensor rank_rows = all.narrow(1, first_time, static_cast<std::int64_t>(times.size())).contiguous();

@@ -29,7 +29,7 @@ struct StepMetrics {
   double reduce_seconds = 0;
   double reduce_wait_seconds = 0;        ///< The part that no computation hid.
   std::uint64_t bad_samples = 0;         ///< Images of the global batch that were replaced.
-  Wishes wishes;                         ///< Of all ranks.
+  Wishes wishes;                         ///< The largest of all ranks.
   bool savers_ready = false;             ///< Saver::ready() on every rank.
   SaverReport checkpoint;                ///< On rank 0.
   bool skipped = false;                  ///< Nothing was updated, because these numbers are not finite on some rank.
@@ -46,7 +46,7 @@ struct RankFacts {
   SectionTimes times;       ///< Since the last step's message.
 };
 
-/// Gathers a step's numbers over ranks: one message, in which the wishes ride along.
+/// Gathers a step's numbers over ranks: one message, in which the wishes to save and to stop ride along.
 StepMetrics gather_metrics(const StepReport& report, const RankFacts& facts, const Communicator& communicator);
 
 /// RUN/metrics.jsonl: one JSON object a step, appended; a number that is not finite is null. Only rank 0 makes one. A

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/saver.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <string>
 #include <utility>
@@ -128,6 +129,7 @@ void Saver::conclude(const SaveResult& result) {
   if (!result.failure) {
     failed_in_a_row_ = 0;
     durable_ = result.step;
+    save_seconds_ = std::max(save_seconds_, result.seconds);
     log::info("checkpoint " + step_name(result.step));
     return;
   }

@@ -64,6 +64,9 @@ class Saver {
   /// to its end before the error goes on.
   void check_replicas();
 
+  /// The longest time that a checkpoint of this life took to be durable; 0: there was none yet.
+  double save_seconds() const { return save_seconds_; }
+
   /// Step of the newest durable checkpoint of this run; nullopt if it has none.
   std::optional<std::uint64_t> durable() const { return durable_; }
 
@@ -87,6 +90,7 @@ class Saver {
   std::optional<std::uint64_t> durable_;
   int failed_in_a_row_ = 0;
   SaverReport report_;
+  double save_seconds_ = 0;
 };
 
 }  // namespace msn

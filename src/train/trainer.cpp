@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <string>
@@ -28,6 +29,7 @@
 #include "train/saver.hpp"
 #include "train/setup.hpp"
 #include "train/state.hpp"
+#include "train/status.hpp"
 #include "train/step.hpp"
 #include "train/threads.hpp"
 
@@ -58,15 +60,15 @@ void report(const StepMetrics& metrics, std::uint64_t total_steps) {
 
 constexpr double kReportSeconds = 10;
 
-}  // namespace
-
-TrainResult train(const World& world, const Config& config, const TrainOptions& options) {
+TrainResult run_training(const World& world, const Config& config, const TrainOptions& options, RunStatus& status) {
+  check_stop_file(world, options.run);
   Watchdog watchdog(world, {.limit = Seconds(config.runtime.watchdog),
                             .folder = options.run / "flight",
                             .copies_data = !config.data.staging.empty()});
   Sections& sections = watchdog.sections();
   const TrainingInput input = open_input_of_run(world, config);
   const auto checkpoint = open_run(world, options.run, config, input.fingerprint, options.resume);
+  status.begin();
   const int threads = set_up_threads(world, config.runtime.threads);
   MpiCommunicator communicator(world);
   sections.measure_waits_by(
@@ -110,10 +112,15 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
   Saver saver(world, sections, config, state,
               {options.run, input.fingerprint, per_epoch, restored, surroundings_here(world, threads)});
   BundleFacts run_facts = bundle_facts(config, threads, input.fingerprint);
-  const Requests requests(options.max_seconds);
+  Requests requests(world, {.run = options.run,
+                            .every_minutes = config.checkpoint.every_minutes,
+                            .max_seconds = options.max_seconds,
+                            .job_end = config.runtime.job_end,
+                            .state_bytes = state_bytes(state)});
+  status.run(state.step, total, saver.durable());
   const Clock::time_point start = Clock::now();
   Clock::time_point reported = start;
-  while (state.step < last && !result.stopped) {
+  while (state.step < last && !requests.stop()) {
     const Clock::time_point step_start = Clock::now();
     sections.begin_step(state.step + 1);
     if (inject("step", state.step, world.rank())) state.online.values().narrow(0, 0, 1).add_(1);
@@ -127,11 +134,13 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
       const StepBundle bundle = make_bundle(world, run_facts, state.step + 1, input, batch, state, step);
       skip_or_end(world, config.train, options.run, bundle, state, [&] {
         if (state.step > 0) saver.save();
+        status.at_step(state.step, saver.durable());
       });
     }
     inject_into_state(state, world.rank());
 
-    const RankFacts mine{batch.wait_seconds, batch.bad.size(), requests.poll(), saver.ready(), sections.take_times()};
+    const RankFacts mine{batch.wait_seconds, batch.bad.size(), requests.poll(saver.save_seconds()), saver.ready(),
+                         sections.take_times()};
     sections.enter(Section::reduce);
     StepMetrics metrics = gather_metrics(step, mine, communicator);
     sections.enter(Section::update);
@@ -144,7 +153,7 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
     metrics.images_per_second = config.train.global_batch / seconds_since(step_start);
     batches->recycle(std::move(batch));
     result.last_loss = metrics.loss.loss;
-    result.stopped = metrics.wishes.stop != StopCause::none && state.step < last;
+    requests.decide(metrics.wishes);
     const bool report_now = seconds_since(reported) >= kReportSeconds || state.step == last;
     if (report_now && world.size() > 1) metrics.ranks = stragglers.take();
     const auto check_every = static_cast<std::uint64_t>(config.train.check_replicas_every);
@@ -152,8 +161,14 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
       saver.check_replicas();
     }
     saver.advance(metrics.savers_ready);
-    if (saver.due()) saver.begin();
-    if (result.stopped || bad.too_many()) saver.save();
+    const bool ends = state.step == last || requests.stop() || bad.too_many();
+    if (ends) {
+      saver.save();
+    } else if (saver.due() || requests.save()) {
+      saver.begin();
+      requests.saved();
+    }
+    status.at_step(state.step, saver.durable());
     metrics.checkpoint = saver.take_report();
     if (metrics_file) metrics_file->write(metrics);
     if (report_now) {
@@ -162,8 +177,11 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
     }
     if (bad.too_many()) bad.end_run();
   }
-  saver.save();
+  saver.save();  // Of a life without a step.
   communicator.shutdown();
+
+  if (state.step < last) result.stopped = requests.stop_wish();
+  status.end(state.step, saver.durable(), to_text(result.stopped));
 
   result.bad_samples = bad.total();
   result.skipped = state.skipped;
@@ -175,6 +193,18 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
   result.images_per_second = images / std::max(1e-9, seconds_since(start));
   result.checkpoint = checkpoints_folder(options.run) / step_name(state.step);
   return result;
+}
+
+}  // namespace
+
+TrainResult train(const World& world, const Config& config, const TrainOptions& options) {
+  RunStatus status(world, options.run);
+  try {
+    return run_training(world, config, options, status);
+  } catch (...) {
+    status.failed(std::current_exception());
+    throw;
+  }
 }
 
 }  // namespace msn

@@ -9,6 +9,7 @@
 #include "comm/world.hpp"
 #include "config/config.hpp"
 #include "data/batch.hpp"
+#include "train/requests.hpp"
 #include "train/run_folder.hpp"
 
 namespace msn {
@@ -17,9 +18,7 @@ struct TrainOptions {
   std::filesystem::path run;
   Resume resume;
   std::optional<std::uint64_t> max_steps;  ///< Total of the run over all its lives; never changes a schedule.
-  std::optional<double> max_seconds;       ///< Of this life; then a checkpoint, and `stopped` is true.
-  /// Called on every rank with the number of each step, from 1, and its batch, before the step. May be empty.
-  std::function<void(std::uint64_t step, const Batch& batch)> on_batch;
+  std::optional<double> max_seconds;       ///< From the start of the process; a checkpoint is made in time.
 };
 
 struct TrainResult {
@@ -30,12 +29,13 @@ struct TrainResult {
   double last_loss = 0;           ///< Of the last step of this life.
   std::uint64_t bad_samples = 0;  ///< Replaced in this life, over all ranks.
   std::uint64_t skipped = 0;      ///< Steps of the run that were left out because they were not finite.
-  bool stopped = false;           ///< Before its end, with a durable checkpoint.
+  StopWish stopped;               ///< Why before its end; then the checkpoint is durable. No cause: it was not.
   std::filesystem::path checkpoint;
 };
 
-/// Trains until the end of the run, max_steps or max_seconds, whichever comes first; the last state is in a checkpoint
-/// then. All ranks call with equal arguments.
+/// Trains until the end of the run, max_steps or a request to stop, whichever comes first; the last state is in a
+/// checkpoint then. Throws Error(ExitCode::stopped) if the run folder says at the start that there is nothing to do.
+/// All ranks call with equal arguments.
 TrainResult train(const World& world, const Config& config, const TrainOptions& options);
 
 }  // namespace msn

@@ -2,9 +2,15 @@
 // The room's smallest parts.
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <string>
+
 #include "base/byte_size.hpp"
 #include "base/error.hpp"
+#include "base/files.hpp"
 #include "base/folder_lock.hpp"
+#include "base/log.hpp"
+#include "base/utc.hpp"
 #include "base/utf8.hpp"
 #include "base/wire.hpp"
 #include "support/support.hpp"
@@ -26,6 +32,31 @@ TEST(Utf8, IsWellFormed) {
   for (const char* bad :
        {"caf\xe9", "\x80", "\xc0\xaf", "\xe0\x80\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82"})
     EXPECT_FALSE(is_utf8(bad)) << bad;
+}
+
+TEST(Utc, IsReadBackToTheSecond) {
+  using namespace std::chrono_literals;
+  const auto time = std::chrono::system_clock::from_time_t(1772353800) + 250ms;
+  EXPECT_EQ(utc_text(time), "2026-03-01T08:30:00Z");
+  EXPECT_EQ(utc_text_milliseconds(time), "2026-03-01T08:30:00.250Z");
+  EXPECT_EQ(utc_time("2026-03-01T08:30:00Z"), time - 250ms);
+  EXPECT_EQ(utc_time("2026-03-01T08:30:00.250Z"), time - 250ms);
+  for (const char* text : {"", "yesterday", "2026-03-01", "2026-03-01T08:30:00", "2026-03-01T08:30:00+01:00"})
+    EXPECT_FALSE(utc_time(text)) << text;
+}
+
+TEST(Log, LeavesItsFilesWhenItIsTold) {
+  const test::TempDir folder;
+  log::add_file(folder / "log.txt");
+  log::warn("before");
+  log::warn_of_any_rank("of any rank");
+  log::leave_files();
+  log::warn("after");
+  log::warn_of_any_rank("after");
+  const std::string text = read_text(folder / "log.txt");
+  EXPECT_NE(text.find("before"), std::string::npos);
+  EXPECT_NE(text.find("of any rank"), std::string::npos);
+  EXPECT_EQ(text.find("after"), std::string::npos);
 }
 
 TEST(FolderLock, KeepsASecondJobOut) {

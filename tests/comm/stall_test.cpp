@@ -258,6 +258,45 @@ TEST(ProcessFacts, TellStoppedFromRunningFromEnded) {
   EXPECT_EQ(process_state(child), ProcessState::ended);
 }
 
+TEST(ProcessFacts, TellAProcessThatHasEndedFromOthers) {
+  const ProcessIdentity self = this_process();
+  EXPECT_EQ(self, this_process());
+  EXPECT_GT(self.started, 0u);
+  EXPECT_FALSE(has_ended(self));
+  const pid_t child = ::fork();
+  if (child == 0) {
+    for (;;)
+      ::pause();
+  }
+  ASSERT_GT(child, 0);
+  ProcessIdentity other = self;
+  other.pid = child;
+  other.started = 0;  // Not told.
+  EXPECT_FALSE(has_ended(other));
+  ::kill(child, SIGKILL);
+  siginfo_t info{};
+  ::waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT);
+  EXPECT_TRUE(has_ended(other)) << "a zombie";
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  EXPECT_TRUE(has_ended(other));
+
+  // Of what is elsewhere nothing is certain.
+  for (std::string ProcessIdentity::*place :
+       {&ProcessIdentity::host, &ProcessIdentity::boot, &ProcessIdentity::numbers}) {
+    ProcessIdentity elsewhere = other;
+    elsewhere.*place += "x";
+    EXPECT_FALSE(has_ended(elsewhere));
+    elsewhere.*place = "";
+    EXPECT_FALSE(has_ended(elsewhere));
+  }
+  // Its number may be another's by now.
+  ProcessIdentity before = self;
+  --before.started;
+  EXPECT_TRUE(has_ended(before));
+  EXPECT_FALSE(has_ended(ProcessIdentity{}));
+}
+
 TEST(ProcessFacts, SeeThisThread) {
   const auto threads = threads_of_this_process();
   ASSERT_FALSE(threads.empty());
@@ -265,6 +304,20 @@ TEST(ProcessFacts, SeeThisThread) {
   for (const ThreadFacts& thread : threads)
     found = found || (thread.id == ::gettid() && thread.state == 'R' && !thread.name.empty());
   EXPECT_TRUE(found);
+}
+
+TEST(ProcessFacts, CountTimeFromTheProcessesStart) {
+  // In a process of its own, whose start is known.
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const double before = seconds_since_process_start();
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    const double after = seconds_since_process_start();
+    ::_exit(before >= 0 && before < 5 && after - before > 0.25 && after - before < 5 ? 0 : 1);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
 TEST(RunBounded, DoesNotWaitForWorkThatHangs) {

@@ -53,6 +53,14 @@ TEST(Parse, ReadsEveryKindOfValue) {
   EXPECT_EQ(c.train.epochs, 10);
 }
 
+TEST(Parse, ReadsAListOfNames) {
+  using Names = std::vector<std::string>;
+  EXPECT_EQ(Config{}.runtime.stop_signals, (Names{"USR1", "USR2", "TERM"}));
+  EXPECT_EQ(parse_config("[runtime]\nstop_signals = ['XCPU', \"USR1\"]\n", "t.toml").runtime.stop_signals,
+            (Names{"XCPU", "USR1"}));
+  EXPECT_EQ(parse_config("", "t.toml", {"runtime.stop_signals=[]"}).runtime.stop_signals, Names{});
+}
+
 TEST(Parse, TakesWindowsLineEndsAndAByteOrderMark) {
   EXPECT_EQ(parse_config("[train]\r\nseed = 3\r\n", "t.toml").train.seed, 3u);
   EXPECT_EQ(parse_config("\xef\xbb\xbf[train]\nseed = 3\n", "t.toml").train.seed, 3u);
@@ -129,6 +137,13 @@ TEST(Parse, RefusesWrongTypes) {
   for (const char* value : {"3", "true", "'nothing'", "''", "'BATCH'", "['batch']"}) {
     expect_in("\"batch\" or \"image\"", failure(std::string("[views]\nmask_per = ") + value + "\n"));
   }
+  for (const char* value : {"'USR1'", "10", "true", "{}", "[10]", "['KILL']", "['STOP']", "['SEGV']", "['CONT']",
+                            "['SIGUSR1']", "['usr1']", "['USR1', 'USR1']", "[['USR1']]"}) {
+    const std::string message = failure(std::string("[runtime]\nstop_signals = ") + value + "\n");
+    expect_in("runtime.stop_signals", message);
+    expect_in("t.toml:2:", message);
+    expect_in("it must be a list, each at most once, of \"HUP\", \"INT\", ", message);
+  }
   failure("[data]\npath = 3\n");
   failure("[data]\npath = \"a\\u0000b\"\n");
   expect_in("t.toml:2:18", failure("[loss]\nsharpen = [0.25, 'x']\n"));
@@ -166,8 +181,12 @@ TEST(Parse, RefusesWhatIsOutOfRange) {
                                            "train.seed=-1",
                                            "checkpoint.keep=1",
                                            "checkpoint.writers=0",
+                                           "checkpoint.every_minutes=-1",
                                            "runtime.threads=-1",
-                                           "runtime.bucket_mib=0"};
+                                           "runtime.bucket_mib=0",
+                                           "runtime.job_end=1",
+                                           "runtime.stop_signals=USR1",
+                                           "runtime.stop_signals=['KILL']"};
   for (const std::string& override : overrides) {
     const std::string message = failure("", {override});
     expect_in("--set " + override, message);

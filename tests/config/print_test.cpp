@@ -37,6 +37,9 @@ lr = [1e-7, 0.1234567890123456789, 0]
 [train]
 seed = 9223372036854775807
 precision = "fp64"
+[runtime]
+stop_signals = ["TERM", "HUP"]
+job_end = false
 )",
                       "test.toml");
 }
@@ -72,14 +75,15 @@ TEST(NumberText, IsATomlNumberWithAFraction) {
 
 TEST(Digest, IsOfTheValuesNotOfTheText) {
   const std::string digest = config_digest(unusual());
-  EXPECT_EQ(config_digest(parse_config(
-                "model = {heads = 4, depth = 3, width = 96, init='a/b.safetensors', "
-                "freeze_prototypes=true}\r\n[train]\r\nprecision='fp64' # why\r\n"
-                "seed=0x7fffffffffffffff\r\n[loss]\r\nprior='weights.txt'\r\nentropy=5.0\r\nsharpen=[0.25,1e-300,]\r\n"
-                "[optim]\r\nlr=[1e-7, 0.1234567890123456789, -0.0]\r\n[views]\r\nmask_per='image'\r\n"
-                "interpolation='bicubic'\r\nrandom_scale=[0.1, 0.30000000000000004]\r\n",
-                "other.toml")),
-            digest);
+  EXPECT_EQ(
+      config_digest(parse_config("model = {heads = 4, depth = 3, width = 96, init='a/b.safetensors', "
+                                 "freeze_prototypes=true}\r\n[train]\r\nprecision='fp64' # why\r\n"
+                                 "seed=0x7fffffffffffffff\r\n[runtime]\r\nstop_signals=['TERM']\r\n[loss]\r\nprior='"
+                                 "weights.txt'\r\nentropy=5.0\r\nsharpen=[0.25,1e-300,]\r\n"
+                                 "[optim]\r\nlr=[1e-7, 0.1234567890123456789, -0.0]\r\n[views]\r\nmask_per='image'\r\n"
+                                 "interpolation='bicubic'\r\nrandom_scale=[0.1, 0.30000000000000004]\r\n",
+                                 "other.toml")),
+      digest);
 }
 
 // Checkpoints carry the digest: if this value changes, runs that began before need --force-resume.
@@ -93,11 +97,12 @@ TEST(Digest, LeavesOutWhatChangesNoNumber) {
   const auto with = [](const std::vector<std::string>& overrides) {
     return config_digest(parse_config("", "empty", overrides));
   };
-  EXPECT_EQ(with({"data.path=elsewhere", "data.workers=3", "data.max_bad=0.5", "data.staging=/tmp", "data.cache=ram",
-                  "train.non_finite=skip", "train.max_skipped=3", "train.max_skipped_in_a_row=0", "checkpoint.keep=9",
-                  "checkpoint.every_steps=0", "checkpoint.writers=4", "runtime.threads=2", "runtime.bucket_mib=1",
-                  "runtime.watchdog=30"}),
-            base);
+  EXPECT_EQ(
+      with({"data.path=elsewhere", "data.workers=3", "data.max_bad=0.5", "data.staging=/tmp", "data.cache=ram",
+            "train.non_finite=skip", "train.max_skipped=3", "train.max_skipped_in_a_row=0", "checkpoint.keep=9",
+            "checkpoint.every_steps=0", "checkpoint.writers=4", "runtime.threads=2", "runtime.bucket_mib=1",
+            "runtime.watchdog=30", "runtime.stop_signals=[]", "runtime.job_end=false", "checkpoint.every_minutes=5"}),
+      base);
   EXPECT_EQ(with({"model.arch=custom", "model.width=384", "model.depth=12", "model.heads=6"}), base);
   EXPECT_NE(with({"train.seed=1"}), base);
   EXPECT_NE(with({"model.arch=vit_base"}), base);

@@ -28,10 +28,13 @@ leftovers() {
   grep -lsaF -f - /proc/[0-9]*/cmdline <<<"$marker" | cut -d/ -f3
 }
 
-# litter: what jobs of this test have left outside of processes: shared memory, and the session folders of Open MPI.
+# litter: what jobs of this test have left outside of processes and may not: shared memory, and the session folders of
+# Open MPI.
 litter() {
-  find "$shared_memory" -mindepth 1
-  find "$work/session" -mindepth 2 -maxdepth 2 -name 'pid.*' 2>/dev/null
+  {
+    find "$shared_memory" -mindepth 1
+    find "$work/session" -mindepth 2 -maxdepth 2 -name 'pid.*' 2>/dev/null
+  } | grep -Ev -- "${may_leave:-^$}"
 }
 
 # expect NAME CODE PATTERN COMMAND...: the command ends in time with CODE; PATTERN (extended, may be empty) is in its
@@ -59,7 +62,7 @@ expect() {
     # shellcheck disable=SC2086
     kill -9 $left
   fi
-  left=$(litter | grep -Ev -- "${may_leave:-^$}")
+  left=$(litter)
   if [ -n "$left" ]; then
     complain "left behind: $left"
     # shellcheck disable=SC2086

@@ -16,11 +16,20 @@ lose() {
   expect_lines "$5" '^msn: '
 }
 
+# status NAME PATTERN: the status of that run has the line.
+status() {
+  grep -Eq "^  $2,\$" "$work/$1/status.json" || complain "no $2 in $(cat "$work/$1/status.json")"
+}
+
 lose "SIGKILL of rank 0" data-4:0:kill 137 'signal 9' 0
+status SIGKILL-of-rank-0 '"state": "running"'
 lose "SIGKILL of rank 2" backward-4:2:kill 137 'signal 9' 0
 lose "segmentation fault" forward-4:1:segv 139 \
   '^msn: error on rank 1 of 3 \(host .*\): segmentation fault in forward of step 4: this is a defect' 1
 lose "exception" update-4:2:defect 70 '^msn: error on rank 2 of 3 \(host .*\): a defect was injected at update-4: ' 1
+status exception '"state": "failed"'
+status exception '"reason": "rank 2 of 3 \(host .*\): a defect was injected at update-4: .*"'
+status exception '"exit_code": 70'
 lose "leaving with code 0" reduce-4:1:exit0 1 'exited improperly|without calling "finalize"' 0
 
 # The fault's point knows no rank: it is asked for on one.

@@ -42,6 +42,9 @@ train "loss of one rank" 77 '^msn: error: loss of rank 1 is nan in step 6 \(host
   loss-5:1:damage lost
 expect_lines 1 '^msn: '
 newest lost 00000005
+case_name="the status"
+grep -q '"exit_code": 77' "$runs/lost/status.json" || complain "$(cat "$runs/lost/status.json")"
+grep -q '"checkpoint": "step-00000005"' "$runs/lost/status.json" || complain "$(cat "$runs/lost/status.json")"
 case_name="the step is not in the metrics"
 [ "$(wc -l <"$runs/lost/metrics.jsonl")" -eq 5 ] || complain "other than 5 lines"
 case_name="rights of the bundles"

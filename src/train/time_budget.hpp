@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// Stopping in time: whether one more step and the checkpoint after it fit before the end.
+#pragma once
+
+#include <chrono>
+#include <deque>
+
+namespace msn {
+
+class TimeBudget {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  /// What must be over at `end`, of which the last `margin` seconds are not for training.
+  struct Limit {
+    Clock::time_point end;
+    double margin = 0;
+  };
+
+  /// A step has taken so long.
+  void add_step(double seconds);
+
+  /// Whether no more step fits before the limit: the longest of the last 20, the checkpoint, which takes
+  /// `save_seconds`, and a tenth of both, since neither is always the same.
+  bool is_spent(const Limit& limit, double save_seconds, Clock::time_point now) const;
+
+ private:
+  std::deque<double> steps_;
+};
+
+}  // namespace msn
