@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
-#include <ctime>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <set>
@@ -18,6 +17,7 @@
 #include "base/hash.hpp"
 #include "base/inject.hpp"
 #include "base/log.hpp"
+#include "base/utc.hpp"
 #include "checkpoint/commit.hpp"
 #include "checkpoint/layout.hpp"
 
@@ -59,15 +59,6 @@ std::span<const StateTensor> tensors_of(const Slice& slice, const std::vector<St
 std::string draw_life() {
   char text[16];
   std::snprintf(text, sizeof text, "%08x", std::random_device{}());
-  return text;
-}
-
-std::string utc_now() {
-  const std::time_t now = std::time(nullptr);
-  std::tm parts{};
-  ::gmtime_r(&now, &parts);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
   return text;
 }
 
@@ -208,7 +199,7 @@ void CheckpointWriter::Shared::end_save(const EndOfSave& end, const std::vector<
       manifest.files.push_back({slice.file, written.at("size"), written.at("hash")});
       bytes += manifest.files.back().size;
     }
-    manifest.written = {utc_now(), host, MSN_VERSION};
+    manifest.written = {utc_text(std::chrono::system_clock::now()), host, MSN_VERSION};
     commit(manifest);
     json = {{"bytes", bytes}};
   } catch (...) {
