@@ -7,10 +7,10 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
-#include <ctime>
 #include <nlohmann/json.hpp>
 
 #include "base/files.hpp"
+#include "base/utc.hpp"
 #include "comm/cores.hpp"
 
 namespace msn {
@@ -19,17 +19,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-double unix_seconds() {
-  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
-
-std::string utc_text(double unix_time) {
-  const auto whole = static_cast<std::time_t>(unix_time);
-  std::tm parts{};
-  ::gmtime_r(&whole, &parts);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return text;
+double unix_seconds(std::chrono::system_clock::time_point time) {
+  return std::chrono::duration<double>(time.time_since_epoch()).count();
 }
 
 const char* to_string(ProcessState state) {
@@ -108,9 +99,9 @@ std::filesystem::path flight_file(const std::filesystem::path& folder, int rank)
 }
 
 std::string flight_text(const FlightFacts& facts) {
-  const double time = unix_seconds();
+  const auto time = std::chrono::system_clock::now();
   const std::int64_t now = steady_nanoseconds();
-  Json json = {{"reason", facts.reason}, {"time", utc_text(time)}, {"unix_time", time},
+  Json json = {{"reason", facts.reason}, {"time", utc_text(time)}, {"unix_time", unix_seconds(time)},
                {"life", facts.life},     {"ranks", facts.ranks},   {"pid", ::getpid()}};
   json.update(view_json(facts.self));
   const auto awaited = unfinished(facts.collectives);
@@ -158,7 +149,7 @@ std::optional<FlightGlance> read_flight_file(const std::filesystem::path& file, 
     if (json.at("life") != life) return std::nullopt;
     FlightGlance glance;
     glance.view = view_from(json);
-    glance.age = std::max(0.0, unix_seconds() - json.at("unix_time").get<double>());
+    glance.age = std::max(0.0, unix_seconds(std::chrono::system_clock::now()) - json.at("unix_time").get<double>());
     if (const Json& waits = json.at("waits_for"); !waits.is_null()) {
       CollectiveRecord record;
       record.channel = waits.at("channel") == "tensors" ? Channel::tensors : Channel::world;

@@ -7,6 +7,7 @@
 #include "base/error.hpp"
 #include "checkpoint/checkpoint.hpp"
 #include "checkpoint/layout.hpp"
+#include "checkpoint/lease_file.hpp"
 #include "checkpoint/manifest.hpp"
 #include "config/config.hpp"
 
@@ -79,6 +80,7 @@ json describe_run(const fs::path& run) {
            {"keep_every", rules.keep_every},
            {"checkpoints", json::array()},
            {"set_aside", list_aside(run)}};
+  if (const auto lease = describe_lease(run)) out["lease"] = *lease;
   for (const Candidate& candidate : list_checkpoints(run)) {
     json entry = describe_one(candidate);
     entry["latest"] = candidate.step == latest;
@@ -92,6 +94,7 @@ json describe_run(const fs::path& run) {
 std::string run_text(const json& facts) {
   const json& checkpoints = facts.at("checkpoints");
   std::string text = "run " + one_line(facts.at("path").get<std::string>()) + "\n";
+  if (facts.contains("lease")) text += "lease: " + one_line(facts.at("lease").get<std::string>()) + "\n";
   text += "checkpoints: " + std::to_string(checkpoints.size()) + ", newest first\n";
   for (const json& entry : checkpoints)
     text += line_of(entry);

@@ -130,6 +130,7 @@ struct TrainConfig {
   NonFinite non_finite = NonFinite::abort;
   int max_skipped_in_a_row = 2;  ///< With NonFinite::skip; one more ends the run.
   int max_skipped = 20;          ///< Likewise, over all lives of the run.
+  int max_fruitless_lives = 5;   ///< In a row, without a newer checkpoint; then the run does not start. 0: for ever.
 
   bool operator==(const TrainConfig&) const = default;
 };
@@ -187,7 +188,8 @@ std::string to_toml(const Config& config);
 
 /// Hash of what decides the numbers of a run: every key but data.path, data.set.path, data.staging,
 /// data.cache, data.workers, data.max_bad, model.arch (a name for width, depth and heads, which count),
-/// train.check_replicas_every, train.non_finite, train.max_skipped*, checkpoint.* and runtime.*. Only values other than
+/// train.check_replicas_every, train.non_finite, train.max_skipped*, train.max_fruitless_lives,
+/// checkpoint.* and runtime.*. Only values other than
 /// the defaults enter it: a default, once released, must not change.
 std::string config_digest(const Config& config);
 

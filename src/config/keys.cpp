@@ -139,6 +139,7 @@ const Key kKeys[] = {
     {"train", "non_finite", choice<&C::train, &TrainConfig::non_finite>(kNonFinite), Effect::policy},
     {"train", "max_skipped_in_a_row", whole<&C::train, &TrainConfig::max_skipped_in_a_row>(0, kMany), Effect::policy},
     {"train", "max_skipped", whole<&C::train, &TrainConfig::max_skipped>(0, kMany), Effect::policy},
+    {"train", "max_fruitless_lives", whole<&C::train, &TrainConfig::max_fruitless_lives>(0, 100), Effect::policy},
 
     {"checkpoint", "every_steps", whole<&C::checkpoint, &CheckpointConfig::every_steps>(0, kMany), Effect::policy},
     {"checkpoint", "every_minutes", real<&C::checkpoint, &CheckpointConfig::every_minutes>(0, 1e6), Effect::policy},

@@ -67,6 +67,8 @@ std::string to_text(const StopWish& wish) {
       return "the file stop";
     case StopCause::signal:
       return stop_signal_text(wish.signal) + " (rank " + std::to_string(wish.rank) + ")";
+    case StopCause::taken_over:
+      return "another job";
   }
   return "";
 }
@@ -128,6 +130,7 @@ Wishes Requests::poll(double save_seconds, Clock::time_point now) {
     stop.cause = StopCause::signal;
     stop.signal = signal;
   }
+  if (options_.taken_over()) stop = {StopCause::taken_over, 0, rank_};
   return {to_number(stop), static_cast<double>(save)};
 }
 

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -15,8 +16,9 @@
 
 namespace msn {
 
-/// Why a run stops before its end; of several the last one here counts.
-enum class StopCause : std::uint8_t { none, max_seconds, job_end, file, signal };
+/// Why a run stops before its end; of several the last one here counts. `taken_over`: another job has the run folder,
+/// so that nothing may be saved.
+enum class StopCause : std::uint8_t { none, max_seconds, job_end, file, signal, taken_over };
 
 struct StopWish {
   StopCause cause = StopCause::none;
@@ -56,8 +58,9 @@ class Requests {
     std::filesystem::path run;
     double every_minutes = 0;  ///< 0: never.
     std::optional<double> max_seconds = {};
-    bool job_end = true;            ///< Honour the job's end if the environment tells it.
-    std::uint64_t state_bytes = 0;  ///< Of a checkpoint: for how long the first one may take.
+    bool job_end = true;                                      ///< Honour the job's end if the environment tells it.
+    std::uint64_t state_bytes = 0;                            ///< Of a checkpoint: for how long the first one may take.
+    std::function<bool()> taken_over = [] { return false; };  ///< Whether another job has the run folder now.
   };
   /// All ranks make one, before the first step; rank 0 says when the job ends. Communicates nothing.
   Requests(const World& world, const Options& options, Clock::time_point now = Clock::now());

@@ -2,17 +2,11 @@
 #include "train/run_folder.hpp"
 
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
-#include <ctime>
-#include <nlohmann/json.hpp>
 
 #include "base/error.hpp"
-#include "base/files.hpp"
-#include "base/hdf5.hpp"
 #include "base/log.hpp"
 #include "checkpoint/choose.hpp"
 #include "checkpoint/manifest.hpp"
@@ -24,15 +18,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-std::string utc_now() {
-  const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
-  std::tm parts{};
-  gmtime_r(&now, &parts);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return text;
-}
-
 void make_folder(const fs::path& folder) {
   if (fs::is_directory(folder)) return;
   if (fs::exists(folder)) throw data_error("the run's path is not a folder", folder.string(), "give another --run");
@@ -42,17 +27,6 @@ void make_folder(const fs::path& folder) {
     throw system_error("cannot make the run folder", folder.string(), failed ? failed.value() : errno,
                        "give a --run in a folder that you may write to");
   }
-}
-
-/// Root may write to a read-only mode, but not to a read-only file system: only trying tells.
-void check_writable(const fs::path& folder) {
-  const fs::path probe = folder / ".writable";
-  if (::access(folder.c_str(), W_OK) != 0) {
-    throw system_error("cannot write to the run folder", folder.string(), errno,
-                       "give a --run that you may write to, or change its permissions");
-  }
-  write_durably(probe, "");
-  fs::remove(probe);
 }
 
 std::string text_of(const ConfigDifference& difference) {
@@ -94,11 +68,16 @@ void check_config(const Config& before, const Config& now, const fs::path& check
 
 }  // namespace
 
+void make_run_folder(const World& world, const fs::path& run) {
+  world.on_root([&]() -> std::string {
+    make_folder(run);
+    return "";
+  });
+}
+
 std::optional<fs::path> open_run(const World& world, const fs::path& run, const Config& config,
                                  const std::string& data_fingerprint, const Resume& resume) {
   const std::string chosen = world.on_root([&]() -> std::string {
-    make_folder(run);
-    check_writable(run);
     make_folder(run / "checkpoints");
     log::add_file(run / "log.txt");
     if (resume.from == Resume::From::never) {
@@ -128,42 +107,6 @@ void tell_if_not_comparable(const World& world, const fs::path& checkpoint, int 
     const std::string why = why_not_bits(surroundings_of(read_manifest(checkpoint)), surroundings_here(world, threads));
     if (!why.empty())
       log::warn("not bit-comparable with the run's earlier life, but equal to rounding, because " + why);
-    return "";
-  });
-}
-
-void record_life(const World& world, const fs::path& run, const Config& config, const RunFacts& facts) {
-  world.on_root([&]() -> std::string {
-    write_durably(run / "config.toml", to_toml(config));
-    nlohmann::json lives = nlohmann::json::array();
-    if (fs::exists(run / "run.json")) {
-      const auto earlier = nlohmann::json::parse(read_text(run / "run.json"), nullptr, false);
-      if (earlier.is_object() && earlier.contains("lives") && earlier["lives"].is_array()) lives = earlier["lives"];
-    }
-    nlohmann::json ranks = nlohmann::json::array();
-    for (const RankPlace& place : facts.places) {
-      ranks.push_back({{"rank", place.rank},
-                       {"host", place.host},
-                       {"device", place.device},
-                       {"pci", place.pci},
-                       {"cores", place.cores},
-                       {"numa", place.numa}});
-    }
-    const StepSurroundings here = surroundings_here(world, facts.threads);
-    lives.push_back({{"started", utc_now()},
-                     {"first_step", facts.first_step},
-                     {"world_size", world.size()},
-                     {"ranks", ranks},
-                     {"threads", facts.threads},
-                     {"version", here.version},
-                     {"torch", here.torch},
-                     {"instruction_set", here.instruction_set},
-                     {"backend", facts.backend},
-                     {"hdf5", h5::library_version()},
-                     {"config_digest", config_digest(config)}});
-    const nlohmann::json run_json = {
-        {"seed", config.train.seed}, {"data_fingerprint", facts.data_fingerprint}, {"lives", lives}};
-    write_durably(run / "run.json", run_json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
     return "";
   });
 }

@@ -8,7 +8,6 @@
 #include <string>
 #include <vector>
 
-#include "comm/devices.hpp"
 #include "comm/world.hpp"
 #include "config/config.hpp"
 
@@ -21,16 +20,10 @@ struct Resume {
   std::vector<std::string> forced_keys;  ///< Keys that may differ from the earlier life although they change numbers.
 };
 
-/// Facts of one life of a run for run.json.
-struct RunFacts {
-  int threads = 1;
-  std::string backend;  ///< Which collectives, device, GEMM.
-  std::string data_fingerprint;
-  std::uint64_t first_step = 0;
-  std::vector<RankPlace> places;  ///< Of all ranks.
-};
+/// Makes `run` (0750) if it is not there. All ranks call.
+void make_run_folder(const World& world, const std::filesystem::path& run);
 
-/// Makes `run` (0750) with checkpoints/, checks that it can be written, begins its log.txt, and decides from where to
+/// Makes checkpoints/ in the run folder, whose lease this job holds, begins its log.txt, and decides from where to
 /// start: the checkpoint to load, or nullopt for a fresh start. Refuses (config_error) a configuration that changes the
 /// numbers of the checkpoint's run, unless its keys are forced, and (data_error) another data set. Damaged checkpoints,
 /// and those newer than an explicit step, are set aside once nothing is refused (checkpoint/choose.hpp). All ranks
@@ -42,8 +35,5 @@ std::optional<std::filesystem::path> open_run(const World& world, const std::fil
 /// Says once, in the log, if the numbers from here on are not those of the earlier life to the last bit, and why: other
 /// ranks, threads, libraries or instructions than those that wrote `checkpoint`. All ranks call.
 void tell_if_not_comparable(const World& world, const std::filesystem::path& checkpoint, int threads);
-
-/// Writes config.toml (resolved) and adds this life to run.json. All ranks call.
-void record_life(const World& world, const std::filesystem::path& run, const Config& config, const RunFacts& facts);
 
 }  // namespace msn

@@ -24,6 +24,11 @@ TrainingInput open_input_of_run(const World& world, const Config& config) {
   return open_input(world, config, static_cast<std::uint64_t>(rank_bytes));
 }
 
+std::uint64_t completed_steps(const World& world, const std::optional<std::filesystem::path>& checkpoint) {
+  if (!checkpoint) return 0;
+  return std::stoull(world.on_root([&] { return std::to_string(read_manifest(*checkpoint).facts.step); }));
+}
+
 namespace {
 
 /// Versions that recorded no surroundings kept the moments of the prototypes' gradient summed over their ranks, not of

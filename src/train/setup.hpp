@@ -4,6 +4,7 @@
 
 #include <ATen/core/ScalarType.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 
@@ -18,6 +19,9 @@ at::ScalarType scalar_type(Precision precision);
 
 /// open_input() beside what else the run needs of a rank's memory. All ranks call.
 TrainingInput open_input_of_run(const World& world, const Config& config);
+
+/// Completed steps of the state in a checkpoint; 0 without one. All ranks call; rank 0 looks for all.
+std::uint64_t completed_steps(const World& world, const std::optional<std::filesystem::path>& checkpoint);
 
 /// Fills `state` from a checkpoint, or as a new run begins: drawn from the seed, or with the weights of model.init. All
 /// ranks call, with equal arguments.

@@ -9,9 +9,11 @@
 #include <optional>
 #include <string>
 
+#include "base/error.hpp"
 #include "base/inject.hpp"
 #include "base/log.hpp"
 #include "checkpoint/layout.hpp"
+#include "checkpoint/lease.hpp"
 #include "comm/devices.hpp"
 #include "comm/mpi_communicator.hpp"
 #include "comm/watchdog.hpp"
@@ -21,6 +23,7 @@
 #include "train/bundle.hpp"
 #include "train/injected.hpp"
 #include "train/input.hpp"
+#include "train/lives.hpp"
 #include "train/metrics.hpp"
 #include "train/non_finite.hpp"
 #include "train/plan.hpp"
@@ -60,13 +63,19 @@ void report(const StepMetrics& metrics, std::uint64_t total_steps) {
 
 constexpr double kReportSeconds = 10;
 
-TrainResult run_training(const World& world, const Config& config, const TrainOptions& options, RunStatus& status) {
-  check_stop_file(world, options.run);
-  Watchdog watchdog(world, {.limit = Seconds(config.runtime.watchdog),
-                            .folder = options.run / "flight",
-                            .copies_data = !config.data.staging.empty()});
-  Sections& sections = watchdog.sections();
-  const TrainingInput input = open_input_of_run(world, config);
+/// What a life keeps in the run folder, which is its job's alone as long as this is there.
+struct RunRecords {
+  RunRecords(const World& world, const std::filesystem::path& run, const std::function<void()>& wait)
+      : lease(world, run, wait), life(world, run, lease), status(world, run, [this] { return lease.holds(); }) {}
+
+  RunLease lease;
+  Life life;
+  RunStatus status;
+};
+
+TrainResult run_training(const World& world, const Config& config, const TrainOptions& options, Sections& sections,
+                         const TrainingInput& input, RunRecords& records) {
+  auto& [lease, life, status] = records;
   const auto checkpoint = open_run(world, options.run, config, input.fingerprint, options.resume);
   status.begin();
   const int threads = set_up_threads(world, config.runtime.threads);
@@ -78,21 +87,21 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
   const std::uint64_t last = std::min(total, options.max_steps.value_or(total));
   const at::ScalarType type = scalar_type(config.train.precision);
 
+  const std::string backend = "cpu, MPI (" + communicator.description() + "), " +
+                              std::string(type == at::kFloat ? "fp32 (oneDNN)" : "fp64 (BLAS)");
+  const std::vector<RankPlace> places = gather_places(world, nullptr);
+  const std::uint64_t first = completed_steps(world, checkpoint);
+  life.begin(config, {threads, backend, input.fingerprint, first, places});
   TrainState state(vit_shape(config.model), config.model.prototypes, type);
   load_state(world, config, checkpoint, state);
   if (checkpoint) tell_if_not_comparable(world, *checkpoint, threads);
   check_replicas(world, state);
-  const std::string backend = "cpu, MPI (" + communicator.description() + "), " +
-                              std::string(type == at::kFloat ? "fp32 (oneDNN)" : "fp64 (BLAS)");
-  const std::vector<RankPlace> places = gather_places(world, nullptr);
-  record_life(world, options.run, config, {threads, backend, input.fingerprint, state.step, places});
   for (const std::string& line : place_table(places))
     log::info(line);
   log::info((checkpoint ? "resuming after step " + std::to_string(state.step) : std::string("starting")) + " on " +
             std::to_string(world.size()) + " ranks with " + std::to_string(threads) + " threads each, " + backend +
             "; " + std::to_string(input.images) + " images, " + std::to_string(per_epoch) + " steps an epoch, " +
             std::to_string(total) + " in all, " + std::to_string(state.online.count()) + " parameters");
-
   for (const std::string& warning : dropped_pixels(config))
     log::warn(warning);
 
@@ -107,16 +116,17 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
   if (world.rank() == 0) metrics_file = std::make_unique<MetricsFile>(options.run / "metrics.jsonl", state.step);
 
   TrainResult result;
-  const std::uint64_t first = state.step;
   const auto restored = checkpoint ? std::optional(state.step) : std::nullopt;
   Saver saver(world, sections, config, state,
-              {options.run, input.fingerprint, per_epoch, restored, surroundings_here(world, threads)});
+              {options.run, input.fingerprint, per_epoch, restored, surroundings_here(world, threads),
+               [&lease] { lease.require(); }});
   BundleFacts run_facts = bundle_facts(config, threads, input.fingerprint);
   Requests requests(world, {.run = options.run,
                             .every_minutes = config.checkpoint.every_minutes,
                             .max_seconds = options.max_seconds,
                             .job_end = config.runtime.job_end,
-                            .state_bytes = state_bytes(state)});
+                            .state_bytes = state_bytes(state),
+                            .taken_over = [&lease] { return lease.lost(); }});
   status.run(state.step, total, saver.durable());
   const Clock::time_point start = Clock::now();
   Clock::time_point reported = start;
@@ -130,6 +140,7 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
     const ScheduleValues schedule = schedules.at(static_cast<std::int64_t>(state.step));
     const StepReport step = stepper->run(make_step_input(batch, config, type), schedule);
     if (!step.finite) {
+      lease.agree(world);
       run_facts.checkpoint = saver.durable();
       const StepBundle bundle = make_bundle(world, run_facts, state.step + 1, input, batch, state, step);
       skip_or_end(world, config.train, options.run, bundle, state, [&] {
@@ -143,6 +154,8 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
                          sections.take_times()};
     sections.enter(Section::reduce);
     StepMetrics metrics = gather_metrics(step, mine, communicator);
+    if (stop_wish_of(metrics.wishes.stop).cause == StopCause::taken_over) lease.agree(world);
+    requests.decide(metrics.wishes);
     sections.enter(Section::update);
     stragglers.add(metrics.rank_times);
     bad.count(batch.epoch, metrics.bad_samples);
@@ -153,7 +166,6 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
     metrics.images_per_second = config.train.global_batch / seconds_since(step_start);
     batches->recycle(std::move(batch));
     result.last_loss = metrics.loss.loss;
-    requests.decide(metrics.wishes);
     const bool report_now = seconds_since(reported) >= kReportSeconds || state.step == last;
     if (report_now && world.size() > 1) metrics.ranks = stragglers.take();
     const auto check_every = static_cast<std::uint64_t>(config.train.check_replicas_every);
@@ -168,16 +180,18 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
       saver.begin();
       requests.saved();
     }
+    life.saved(saver.durable());
     status.at_step(state.step, saver.durable());
     metrics.checkpoint = saver.take_report();
-    if (metrics_file) metrics_file->write(metrics);
+    if (metrics_file && lease.holds()) metrics_file->write(metrics);
     if (report_now) {
-      report(metrics, total);
+      if (lease.holds()) report(metrics, total);
       reported = Clock::now();
     }
     if (bad.too_many()) bad.end_run();
   }
   saver.save();  // Of a life without a step.
+  life.saved(saver.durable());
   communicator.shutdown();
 
   if (state.step < last) result.stopped = requests.stop_wish();
@@ -198,11 +212,22 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
 }  // namespace
 
 TrainResult train(const World& world, const Config& config, const TrainOptions& options) {
-  RunStatus status(world, options.run);
+  check_stop_file(world, options.run);
+  Watchdog watchdog(world, {.limit = Seconds(config.runtime.watchdog),
+                            .folder = options.run / "flight",
+                            .copies_data = !config.data.staging.empty()});
+  const TrainingInput input = open_input_of_run(world, config);
+  make_run_folder(world, options.run);
+  RunRecords records(world, options.run, [&] { watchdog.sections().touch(); });
   try {
-    return run_training(world, config, options, status);
+    const TrainResult result = run_training(world, config, options, watchdog.sections(), input, records);
+    const std::string stopped_by = to_text(result.stopped);
+    records.life.ended(stopped_by.empty() ? ExitCode::done : ExitCode::stopped, stopped_by);
+    return result;
   } catch (...) {
-    status.failed(std::current_exception());
+    const Error error = to_error(std::current_exception());
+    records.life.ended(error.code(), error.what());
+    records.status.failed(std::current_exception());
     throw;
   }
 }

@@ -97,12 +97,12 @@ TEST(Digest, LeavesOutWhatChangesNoNumber) {
   const auto with = [](const std::vector<std::string>& overrides) {
     return config_digest(parse_config("", "empty", overrides));
   };
-  EXPECT_EQ(
-      with({"data.path=elsewhere", "data.workers=3", "data.max_bad=0.5", "data.staging=/tmp", "data.cache=ram",
-            "train.non_finite=skip", "train.max_skipped=3", "train.max_skipped_in_a_row=0", "checkpoint.keep=9",
-            "checkpoint.every_steps=0", "checkpoint.writers=4", "runtime.threads=2", "runtime.bucket_mib=1",
-            "runtime.watchdog=30", "runtime.stop_signals=[]", "runtime.job_end=false", "checkpoint.every_minutes=5"}),
-      base);
+  EXPECT_EQ(with({"data.path=elsewhere", "data.workers=3", "data.max_bad=0.5", "data.staging=/tmp", "data.cache=ram",
+                  "train.non_finite=skip", "train.max_skipped=3", "train.max_skipped_in_a_row=0",
+                  "train.max_fruitless_lives=0", "checkpoint.keep=9", "checkpoint.every_steps=0",
+                  "checkpoint.writers=4", "runtime.threads=2", "runtime.bucket_mib=1", "runtime.watchdog=30",
+                  "runtime.stop_signals=[]", "runtime.job_end=false", "checkpoint.every_minutes=5"}),
+            base);
   EXPECT_EQ(with({"model.arch=custom", "model.width=384", "model.depth=12", "model.heads=6"}), base);
   EXPECT_NE(with({"train.seed=1"}), base);
   EXPECT_NE(with({"model.arch=vit_base"}), base);
