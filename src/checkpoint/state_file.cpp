@@ -16,8 +16,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// Bytes that are read and then hashed while the processor's cache has them.
-constexpr std::size_t kPiece = std::size_t{128} << 10;
+constexpr std::size_t kPiece = std::size_t{128} << 10;  ///< Bytes that are hashed while the processor's cache has them.
+constexpr std::size_t kAhead = std::size_t{16} << 20;   ///< So far ahead the disk reads.
 constexpr const char* kUseAnother = "it is damaged; use another checkpoint";
 
 /// Where a tensor's bytes lie in the file.
@@ -74,6 +74,10 @@ class Pass {
 
  private:
   void take(std::span<std::byte> piece) {
+    if (at_ + kAhead / 2 >= asked_for_) {
+      ::posix_fadvise(file_.get(), static_cast<off_t>(asked_for_), kAhead / 2, POSIX_FADV_WILLNEED);
+      asked_for_ += kAhead / 2;
+    }
     file_.read_at(piece, at_);
     whole_.update(piece);
     at_ += piece.size();
@@ -82,6 +86,7 @@ class Pass {
   const FileHandle& file_;
   std::vector<std::byte> piece_;
   std::size_t at_ = 0;
+  std::size_t asked_for_ = 0;
   Hasher whole_;
 };
 
