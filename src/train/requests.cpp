@@ -25,9 +25,6 @@ constexpr double kSignals = 128;
 constexpr double kMaxSecondsMargin = 2;
 /// A scheduler's clock may be another, and a job script may have something to do at its end.
 constexpr double kJobEndMargin = 15;
-/// How fast the first checkpoint is written, read back and made durable at least, bytes a second, after one second for
-/// the rest. A disk without seek times or a parallel file system is ten times as fast.
-constexpr double kSlowDisk = 50e6;
 
 bool is_there(const fs::path& file) {
   std::error_code failed;
@@ -107,7 +104,6 @@ void Requests::look_for_files(Clock::time_point now) {
 }
 
 StopCause Requests::out_of_time(double save_seconds, Clock::time_point now) const {
-  if (save_seconds <= 0) save_seconds = 1 + static_cast<double>(options_.state_bytes) / kSlowDisk;
   if (job_end_ && budget_.is_spent(*job_end_, save_seconds, now)) return StopCause::job_end;
   if (max_seconds_ && budget_.is_spent(*max_seconds_, save_seconds, now)) return StopCause::max_seconds;
   return StopCause::none;

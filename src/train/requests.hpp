@@ -59,15 +59,14 @@ class Requests {
     double every_minutes = 0;  ///< 0: never.
     std::optional<double> max_seconds = {};
     bool job_end = true;                                      ///< Honour the job's end if the environment tells it.
-    std::uint64_t state_bytes = 0;                            ///< Of a checkpoint: for how long the first one may take.
     std::function<bool()> taken_over = [] { return false; };  ///< Whether another job has the run folder now.
   };
   /// All ranks make one, before the first step; rank 0 says when the job ends. Communicates nothing.
   Requests(const World& world, const Options& options, Clock::time_point now = Clock::now());
 
   /// What this rank wishes at the end of a step, which began with the last call of any kind. `save_seconds` is how long
-  /// a checkpoint takes from now to its end, as measured; 0: none was written yet. Only signals are looked at on every
-  /// rank; rank 0 looks at its clock, and at most once a second for RUN/save and RUN/stop. Communicates nothing.
+  /// it would take from now to have a checkpoint durable. Only signals are looked at on every rank; rank 0 looks at its
+  /// clock, and at most once a second for RUN/save and RUN/stop. Communicates nothing.
   Wishes poll(double save_seconds, Clock::time_point now = Clock::now());
 
   /// Takes the largest wishes of all ranks, on every rank. A RUN/save that was seen is removed.

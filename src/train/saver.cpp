@@ -11,6 +11,7 @@
 #include "checkpoint/layout.hpp"
 #include "train/replicas.hpp"
 #include "train/threads.hpp"
+#include "train/time_budget.hpp"
 
 namespace msn {
 
@@ -34,6 +35,13 @@ CheckpointFacts facts_of_run(const Config& config, const SaverFacts& saver) {
   facts.data_fingerprint = saver.data_fingerprint;
   record(saver.surroundings, facts);
   return facts;
+}
+
+std::uint64_t bytes_of(const std::vector<StateTensor>& state) {
+  std::uint64_t bytes = 0;
+  for (const StateTensor& tensor : state)
+    bytes += tensor.bytes.size();
+  return bytes;
 }
 
 /// Adds the time of a scope to a report.
@@ -60,6 +68,7 @@ Saver::Saver(const World& world, Sections& sections, const Config& config, Train
       state_(state),
       facts_(facts_of_run(config, facts)),
       steps_per_epoch_(facts.steps_per_epoch),
+      bytes_(bytes_of(state_tensors(state))),
       writer_(world, state_tensors(state), writer_options(config, facts)),
       durable_(facts.restored) {}
 
@@ -108,6 +117,11 @@ void Saver::check_replicas() {
   }
 }
 
+double Saver::save_seconds() const {
+  const double one = longest_save_ > 0 ? longest_save_ : slow_save_seconds(bytes_);
+  return begun_ ? 2 * one : one;
+}
+
 SaverReport Saver::take_report() {
   return std::exchange(report_, {});
 }
@@ -128,8 +142,8 @@ void Saver::conclude(const SaveResult& result) {
   report_.ended = result;
   if (!result.failure) {
     failed_in_a_row_ = 0;
+    longest_save_ = std::max(longest_save_, result.seconds);
     durable_ = result.step;
-    save_seconds_ = std::max(save_seconds_, result.seconds);
     log::info("checkpoint " + step_name(result.step));
     return;
   }

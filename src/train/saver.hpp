@@ -64,8 +64,9 @@ class Saver {
   /// to its end before the error goes on.
   void check_replicas();
 
-  /// The longest time that a checkpoint of this life took to be durable; 0: there was none yet.
-  double save_seconds() const { return save_seconds_; }
+  /// How long it takes from now on to have the state durable: the longest save of this life, or before the first one
+  /// slow_save_seconds(); twice that while one is under way.
+  double save_seconds() const;
 
   /// Step of the newest durable checkpoint of this run; nullopt if it has none.
   std::optional<std::uint64_t> durable() const { return durable_; }
@@ -85,12 +86,13 @@ class Saver {
   TrainState& state_;
   CheckpointFacts facts_;  ///< Of the next checkpoint, but for what changes with the step.
   std::uint64_t steps_per_epoch_;
+  const std::uint64_t bytes_;  ///< Of a checkpoint's tensors.
   CheckpointWriter writer_;
   std::optional<std::uint64_t> begun_;  ///< Step of the save that is under way.
   std::optional<std::uint64_t> durable_;
   int failed_in_a_row_ = 0;
   SaverReport report_;
-  double save_seconds_ = 0;
+  double longest_save_ = 0;  ///< Seconds.
 };
 
 }  // namespace msn

@@ -110,13 +110,6 @@ std::vector<std::uint64_t> state_tensor_sizes(const VitShape& shape, std::int64_
   return sizes;
 }
 
-std::uint64_t state_bytes(TrainState& state) {
-  std::uint64_t bytes = 0;
-  for (const StateTensor& tensor : state_tensors(state))
-    bytes += tensor.bytes.size();
-  return bytes;
-}
-
 std::vector<StateTensor> target_tensors(Parameters& target) {
   std::vector<StateTensor> tensors;
   add_segments(tensors, "target.", target, target.values());

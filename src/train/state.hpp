@@ -45,9 +45,6 @@ std::vector<StateTensor> state_tensors(TrainState& state);
 /// Bytes of each of state_tensors(), of a state that need not be there.
 std::vector<std::uint64_t> state_tensor_sizes(const VitShape& shape, std::int64_t prototypes, at::ScalarType type);
 
-/// What a checkpoint of the state holds.
-std::uint64_t state_bytes(TrainState& state);
-
 /// The target network alone, as evaluation reads it: "target.NAME".
 std::vector<StateTensor> target_tensors(Parameters& target);
 

@@ -5,6 +5,11 @@
 
 namespace msn {
 
+double slow_save_seconds(std::uint64_t bytes) {
+  constexpr double bytes_a_second = 50e6;
+  return 1 + static_cast<double>(bytes) / bytes_a_second;
+}
+
 void TimeBudget::add_step(double seconds) {
   constexpr std::size_t steps_kept = 20;
   steps_.push_back(seconds);

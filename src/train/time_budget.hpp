@@ -3,9 +3,14 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <deque>
 
 namespace msn {
+
+/// How long a checkpoint of `bytes` may take where none was measured: a second, and its bytes at 50 MB/s, for writing,
+/// reading back and making durable. A disk without seek times or a parallel file system is ten times as fast.
+double slow_save_seconds(std::uint64_t bytes);
 
 class TimeBudget {
  public:

@@ -125,7 +125,6 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
                             .every_minutes = config.checkpoint.every_minutes,
                             .max_seconds = options.max_seconds,
                             .job_end = config.runtime.job_end,
-                            .state_bytes = state_bytes(state),
                             .taken_over = [&lease] { return lease.lost(); }});
   status.run(state.step, total, saver.durable());
   const Clock::time_point start = Clock::now();

@@ -9,6 +9,8 @@ mpirun_template=("$@")
 # shellcheck source=tests/faults/common.sh
 . "$source_dir/tests/faults/common.sh"
 
+unset MSN_JOB_END SLURM_JOB_END_TIME  # The end of the job that runs the tests is not that of their runs.
+
 # What a process of this test has in its command line.
 marker=$work/
 

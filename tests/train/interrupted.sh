@@ -5,6 +5,7 @@
 # shellcheck source=tests/train/common.sh
 . "$(dirname "$0")/common.sh" "$@"
 use_ranks 2
+limit_s=40  # How soon a job ends is not asked here.
 leave_s=20
 may_leave='/vader_segment\.[^/]*$|/pid\.[0-9]+$'  # What mpirun leaves when it is killed.
 seed=${MSN_TEST_SEED:-$RANDOM}
@@ -12,7 +13,7 @@ RANDOM=$seed
 echo "MSN_TEST_SEED=$seed"
 pack_tiny
 run=$work/run
-train=("$msn" train "$config" "${tiny[@]}" "${data[@]}" --max-steps 20 --set checkpoint.every_steps=2)
+train=("$msn" train "$config" "${tiny[@]}" "${data[@]}" --max-steps 20 --set checkpoint.every_steps=4)
 
 expect "uninterrupted" 0 'done after step 20' "${mpirun[@]}" "${train[@]}" --run "$work/golden"
 

@@ -10,6 +10,11 @@ using namespace std::chrono_literals;
 
 const TimeBudget::Clock::time_point kNow{};
 
+TEST(SlowSave, TakesLongerTheMoreThereIs) {
+  EXPECT_EQ(slow_save_seconds(0), 1);
+  EXPECT_EQ(slow_save_seconds(5'000'000'000), 101);
+}
+
 TEST(TimeBudget, KeepsTimeForAStepACheckpointAndTheMargin) {
   TimeBudget budget;
   budget.add_step(6);
