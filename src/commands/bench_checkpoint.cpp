@@ -38,7 +38,8 @@ void print(const CheckpointBenchmark& result, int ranks, int repeats) {
   std::printf("%.1f MB in %d file%s, %d rank%s, medians of %d, load average %.2f\n\n", megabytes, result.writers,
               result.writers == 1 ? "" : "s", ranks, ranks == 1 ? "" : "s", repeats, load);
   std::printf("  training held  %.3f s: comparing replicas, and copying %.3f\n", result.held, result.copy);
-  std::printf("  writing        %.1f MB/s (%.3f s until durable)\n", megabytes / result.write, result.write);
+  std::printf("  writing        %.1f MB/s (%.3f s from the copy until durable)\n", megabytes / result.write,
+              result.write);
   std::printf("  write + fsync  %.1f MB/s (%.3f s); ratio %.2f\n", megabytes / result.plain_write, result.plain_write,
               result.ratio);
   print(result.from_disk, "from the disk");

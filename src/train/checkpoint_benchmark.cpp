@@ -143,7 +143,7 @@ class Benchmark {
     if (result->failure) throw AgreedError(*result->failure);
     times.held.push_back(compared + copied);
     times.copy.push_back(copied);
-    times.write.push_back(result->seconds);
+    times.write.push_back(result->seconds - copied);
     times.ratio.push_back(times.plain.back() / times.write.back());
     world_.on_root([&] {  // One checkpoint at a time.
       if (facts_.step > 1) fs::remove_all(checkpoint(facts_.step - 1));

@@ -23,7 +23,7 @@ struct CheckpointBenchmark {
   std::uint64_t bytes = 0;   ///< Of all files.
   double held = 0;           ///< Seconds that training would stand still: comparing replicas, copying.
   double copy = 0;           ///< Of them, copying.
-  double write = 0;          ///< Seconds from the beginning of a save until it is durable, copying included.
+  double write = 0;          ///< Seconds from the copy until the checkpoint is durable.
   double plain_write = 0;    ///< Seconds that `write` and `fsync` of as many bytes take, on as many ranks.
   double ratio = 0;          ///< Median over the repeats of plain_write / write.
   ReadingTimes from_disk;    ///< After the kernel was asked to forget the files.
