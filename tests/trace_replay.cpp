@@ -10,6 +10,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
 #include <cmath>
@@ -61,6 +62,7 @@ const std::map<std::string, std::pair<double, double>>& limits() {
       {"target network", {2e-5, 1e-8}},
       {"prototypes", {2e-5, 1e-8}},
       {"zero-gradient elements", {1.1e-2, 1e-7}},
+      {"small-gradient elements", {1.1e-2, 1e-8}},
       {"Adam moments", {2e-5, 1e-8}},
       {"batch counters", {0, 0}},
   };
@@ -284,11 +286,29 @@ class Replay {
     return mask;
   }
 
+  /// Elements whose recorded gradient is smaller than what float32 gradients are compared to: not even its sign is
+  /// certain, it differs between instruction sets, and Adam may turn that into a step of up to lr the other way. In
+  /// float64 there are none.
+  at::Tensor small_gradient_elements(const std::string& name, const at::Tensor& tensor) const {
+    at::Tensor mask = at::zeros(tensor.sizes(), at::kBool);
+    if (type_ == at::kDouble) return mask;
+    for (const std::int64_t step : {0, 1}) {
+      const std::string gradient = numbered("grad", step) + "/encoder." + name;
+      if (file_.exists(gradient)) mask |= read(gradient).abs() < limits().at("gradients").first;
+    }
+    return mask;
+  }
+
   void compare_weights(const std::string& quantity, const std::string& name, const at::Tensor& mine,
                        const std::string& dataset) {
     const at::Tensor noisy = zero_gradient_elements(name, mine);
-    compare(quantity, mine, dataset, noisy.logical_not());
+    // The target network follows at a thousandth of the speed.
+    const at::Tensor uncertain = quantity == "encoder"
+                                     ? small_gradient_elements(name, mine).logical_and(noisy.logical_not())
+                                     : at::zeros_like(noisy);
+    compare(quantity, mine, dataset, noisy.logical_or(uncertain).logical_not());
     compare("zero-gradient elements", mine, dataset, noisy);
+    compare("small-gradient elements", mine, dataset, uncertain);
   }
 
   void compare_network(const std::string& group, const std::string& network, const std::string& quantity,

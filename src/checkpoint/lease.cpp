@@ -18,6 +18,7 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/utc.hpp"
+#include "comm/job.hpp"
 
 namespace msn {
 
@@ -267,7 +268,7 @@ void LeaseTaker::take(const LeaseSight& sight) {
   LeaseRecord mine;
   mine.generation = sight.record ? sight.record->generation + 1 : 1;
   mine.nonce = draw_nonce();
-  mine.job = job_of_batch_system();
+  if (const auto job = job_of_environment()) mine.job = job->scheduler + " " + one_line(job->id);
   mine.process = this_process();
   mine.since = utc_text(std::chrono::system_clock::now());
   mine.renewed = now_text();

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "base/error.hpp"
@@ -154,16 +153,6 @@ std::optional<std::string> describe_lease(const fs::path& run) {
   if (!record.held) return "free; given back by " + holder_text(record) + renewed;
   if (has_ended(record.process)) return "free; left behind by " + holder_text(record) + ", which has ended" + renewed;
   return "held by " + holder_text(record) + renewed;
-}
-
-std::string job_of_batch_system() {
-  constexpr std::pair<const char*, const char*> variables[] = {
-      {"SLURM_JOB_ID", "Slurm "}, {"PBS_JOBID", "PBS "}, {"LSB_JOBID", "LSF "}, {"FLUX_JOB_ID", "Flux "}};
-  for (const auto& [variable, name] : variables) {
-    const char* value = std::getenv(variable);
-    if (value != nullptr && *value != '\0') return name + one_line(value);
-  }
-  return "";
 }
 
 }  // namespace msn

@@ -52,7 +52,4 @@ std::string holder_text(const LeaseRecord& record);
 /// For people: who holds the run folder, or did last; nullopt if nobody ever has. Throws as look_at_lease().
 std::optional<std::string> describe_lease(const std::filesystem::path& run);
 
-/// The job that this process belongs to, by the variables of Slurm, PBS, LSF and Flux, as LeaseRecord::job.
-std::string job_of_batch_system();
-
 }  // namespace msn

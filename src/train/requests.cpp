@@ -8,8 +8,8 @@
 #include "base/stop_signals.hpp"
 #include "base/utc.hpp"
 #include "checkpoint/layout.hpp"
+#include "comm/job.hpp"
 #include "comm/process_facts.hpp"
-#include "train/job.hpp"
 
 namespace msn {
 

@@ -11,8 +11,8 @@
 #include "base/utc.hpp"
 #include "checkpoint/layout.hpp"
 #include "comm/bounded.hpp"
+#include "comm/job.hpp"
 #include "comm/process_facts.hpp"
-#include "train/job.hpp"
 
 namespace msn {
 

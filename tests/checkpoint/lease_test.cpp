@@ -110,18 +110,6 @@ TEST(LeaseFile, RefusesWhatIsNoLease) {
   }
 }
 
-TEST(LeaseFile, NamesTheBatchJob) {
-  for (const char* name : {"SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "FLUX_JOB_ID"})
-    ::unsetenv(name);
-  EXPECT_EQ(job_of_batch_system(), "");
-  ::setenv("FLUX_JOB_ID", "f2a\n", 1);
-  EXPECT_EQ(job_of_batch_system(), "Flux f2a\\n");
-  ::setenv("SLURM_JOB_ID", "4711", 1);
-  EXPECT_EQ(job_of_batch_system(), "Slurm 4711");
-  ::unsetenv("SLURM_JOB_ID");
-  ::unsetenv("FLUX_JOB_ID");
-}
-
 TEST(LeaseFile, IsDescribed) {
   const test::TempDir run;
   EXPECT_EQ(describe_lease(run.path()), std::nullopt);

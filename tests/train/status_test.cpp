@@ -37,7 +37,7 @@ TEST(RunStatus, TellsALifeFromItsStartToItsEnd) {
   EXPECT_EQ(now.at("format_version"), 1);
   EXPECT_EQ(now.at("state"), "starting");
   EXPECT_EQ(now.at("world_size"), 1);
-  EXPECT_EQ(now.at("scheduler"), "pbs");
+  EXPECT_EQ(now.at("scheduler"), "PBS");
   EXPECT_EQ(now.at("job"), "17.server");
   for (const char* unknown : {"total_steps", "checkpoint", "reason", "exit_code"})
     EXPECT_TRUE(now.at(unknown).is_null()) << unknown;

@@ -9,7 +9,7 @@
 namespace msn {
 
 struct JobId {
-  std::string scheduler;  ///< "slurm", "pbs", "lsf" or "flux".
+  std::string scheduler;  ///< "Slurm", "PBS", "LSF" or "Flux".
   std::string id;
 };
 /// The job that this process belongs to: SLURM_JOB_ID, PBS_JOBID, LSB_JOBID, FLUX_JOB_ID.

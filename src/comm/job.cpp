@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "train/job.hpp"
+#include "comm/job.hpp"
 
 #include <array>
 #include <charconv>
@@ -36,7 +36,7 @@ std::optional<Clock::time_point> time_of(std::string_view text) {
 
 std::optional<JobId> job_of_environment() {
   constexpr std::array<std::array<const char*, 2>, 4> variables{
-      {{"slurm", "SLURM_JOB_ID"}, {"pbs", "PBS_JOBID"}, {"lsf", "LSB_JOBID"}, {"flux", "FLUX_JOB_ID"}}};
+      {{"Slurm", "SLURM_JOB_ID"}, {"PBS", "PBS_JOBID"}, {"LSF", "LSB_JOBID"}, {"Flux", "FLUX_JOB_ID"}}};
   for (const auto& [scheduler, variable] : variables) {
     if (const auto id = environment(variable); !id.empty()) return JobId{scheduler, std::string(id)};
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "train/job.hpp"
+#include "comm/job.hpp"
 
 #include <gtest/gtest.h>
 
@@ -58,8 +58,8 @@ TEST_F(JobTest, PassesOverWhatIsNoTimeToCome) {
 
 TEST_F(JobTest, IsNamedByItsScheduler) {
   EXPECT_FALSE(job_of_environment());
-  for (const auto& [scheduler, variable] : {std::pair("flux", "FLUX_JOB_ID"), std::pair("lsf", "LSB_JOBID"),
-                                            std::pair("pbs", "PBS_JOBID"), std::pair("slurm", "SLURM_JOB_ID")}) {
+  for (const auto& [scheduler, variable] : {std::pair("Flux", "FLUX_JOB_ID"), std::pair("LSF", "LSB_JOBID"),
+                                            std::pair("PBS", "PBS_JOBID"), std::pair("Slurm", "SLURM_JOB_ID")}) {
     set(variable, "17.server");
     const auto job = job_of_environment();
     ASSERT_TRUE(job);
