@@ -48,8 +48,11 @@ for life in {1..10}; do
   late=$([ "$((10#${began#step-}))" -lt 12 ] || echo late)
   [ "$((10#${began#step-}))" -lt 19 ] || how=KILL
   (
-    until rank 1 | grep -q .; do sleep 0.02; done
-    until grep -qs '^SigCgt:.*[2367abef]..$' "/proc/$(rank 1)/status"; do sleep 0.02; done
+    # Until both ranks catch SIGUSR1, and so all of these signals.
+    for rank in 0 1; do
+      until rank $rank | grep -q .; do sleep 0.02; done
+      until grep -qs '^SigCgt:.*[2367abef]..$' "/proc/$(rank $rank)/status"; do sleep 0.02; done
+    done
     [ -n "$late" ] || until grep -qs '"running"' "$run/status.json"; do sleep 0.02; done
     [ -n "$late" ] || sleep "$delay"
     interrupt "$how"
