@@ -2,6 +2,9 @@
 #include "base/hash.hpp"
 
 #include <xxhash.h>
+#ifdef MSN_XXHASH_DISPATCHES
+#include <xxh_x86dispatch.h>  // Puts functions that look at the processor in the place of those above.
+#endif
 
 #include <cerrno>
 #include <cstdio>
