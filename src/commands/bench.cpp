@@ -13,6 +13,7 @@
 #include "comm/world.hpp"
 #include "commands/bench_allreduce.hpp"
 #include "commands/bench_checkpoint.hpp"
+#include "commands/bench_step.hpp"
 #include "data/input_benchmark.hpp"
 #include "data/workers.hpp"
 
@@ -120,9 +121,11 @@ Command make_bench_command(CLI::App& parent) {
       "  msn bench input --data data/imagenet-val --threads 1");
   const Command allreduce = make_bench_allreduce_command(*app);
   const Command checkpoint = make_bench_checkpoint_command(*app);
-  return {app, [arguments, allreduce, checkpoint](World& world) {
+  const Command step = make_bench_step_command(*app);
+  return {app, [arguments, allreduce, checkpoint, step](World& world) {
             if (allreduce.app->parsed()) return allreduce.run(world);
             if (checkpoint.app->parsed()) return checkpoint.run(world);
+            if (step.app->parsed()) return step.run(world);
             run_input(world, *arguments);
           }};
 }

@@ -151,9 +151,10 @@ void Saver::conclude(const SaveResult& result) {
   ++failed_in_a_row_;
   if (why.code() != ExitCode::data) throw AgreedError(why);
   if (failed_in_a_row_ > config_.checkpoint.max_failed_in_a_row) {
+    const std::string which =
+        failed_in_a_row_ == 1 ? "a save failed" : std::to_string(failed_in_a_row_) + " saves in a row failed";
     throw AgreedError(Error(why.code(),
-                            std::to_string(failed_in_a_row_) + " saves in a row failed, that of step " +
-                                std::to_string(result.step) + " because: " + why.problem(),
+                            which + ", that of step " + std::to_string(result.step) + " because: " + why.problem(),
                             why.where(), why.remedy()));
   }
   warn_of(result);

@@ -72,7 +72,7 @@ names full latest step-00000002 step-00000008
 [ "$(cat "$runs/full/checkpoints/latest")" = step-00000008 ] || complain "latest names another"
 train "room again" 0 'resuming after step 8' '' full "${limited[@]}"
 same_end full
-train "none may fail" 74 '^msn: error: 1 saves in a row failed' "pwrite state-00001 1 1 1 $EIO" strict \
+train "none may fail" 74 '^msn: error: a save failed, that of step 2 because: cannot write' "pwrite state-00001 1 1 1 $EIO" strict \
   "${limited[@]}" --set checkpoint.max_failed_in_a_row=0
 
 # The last save may not fail, nor one at a stop.

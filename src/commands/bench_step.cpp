@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "commands/bench_step.hpp"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "comm/world.hpp"
+#include "config/config.hpp"
+#include "train/step_benchmark.hpp"
+
+namespace msn {
+
+namespace {
+
+constexpr std::array kShown{Section::data, Section::forward, Section::backward, Section::reduce, Section::update};
+
+struct Arguments {
+  std::filesystem::path config;
+  std::vector<std::string> overrides;
+  int batch = 8;
+  StepBenchmarkOptions steps;
+  bool json = false;
+};
+
+/// The value below which the share `part` of the values lies, between two values in proportion.
+double quantile(std::vector<double> values, double part) {
+  std::sort(values.begin(), values.end());
+  const double place = part * static_cast<double>(values.size() - 1);
+  const auto below = static_cast<std::size_t>(place);
+  const double above = values[std::min(below + 1, values.size() - 1)];
+  return values[below] + (place - std::floor(place)) * (above - values[below]);
+}
+
+nlohmann::ordered_json to_json(const StepBenchmark& result, const Config& config, int ranks) {
+  const double images = config.train.global_batch;
+  const double median = quantile(result.step_seconds, 0.5);
+  nlohmann::ordered_json sections = nlohmann::ordered_json::object();
+  for (const Section section : kShown) {
+    const auto index = static_cast<std::size_t>(section);
+    sections[to_string(section)] = {{"seconds", result.sections.busy[index]},
+                                    {"waiting_seconds", result.sections.waiting[index]}};
+  }
+  return {{"command", "bench step"},
+          {"arch", config.model.arch},
+          {"patch_size", config.model.patch_size},
+          {"precision", config.train.precision == Precision::fp64 ? "fp64" : "fp32"},
+          {"ranks", ranks},
+          {"threads", result.threads},
+          {"global_batch", config.train.global_batch},
+          {"steps", result.step_seconds.size()},
+          {"step_seconds", median},
+          {"images_per_second", images / median},
+          // A slow step is one of few images a second.
+          {"images_per_second_p10", images / quantile(result.step_seconds, 0.9)},
+          {"images_per_second_p90", images / quantile(result.step_seconds, 0.1)},
+          {"sections", sections},
+          {"flops", result.flops},
+          {"flops_per_second", result.flops / median},
+          {"gemm_flops_per_second", result.gemm_rate},
+          {"share_of_gemm", result.flops / median / result.gemm_rate},
+          {"peak_memory_bytes", result.peak_memory}};
+}
+
+void print(const nlohmann::ordered_json& result) {
+  double load = 0;
+  ::getloadavg(&load, 1);
+  const auto number = [&](const char* key) { return result.at(key).get<double>(); };
+  std::printf("%s/%d, %s, %d images a step on %d rank%s of %d thread%s, %d steps, load average %.2f\n\n",
+              result.at("arch").get<std::string>().c_str(), result.at("patch_size").get<int>(),
+              result.at("precision").get<std::string>().c_str(), result.at("global_batch").get<int>(),
+              result.at("ranks").get<int>(), result.at("ranks") == 1 ? "" : "s", result.at("threads").get<int>(),
+              result.at("threads") == 1 ? "" : "s", result.at("steps").get<int>(), load);
+  std::printf("  images/s      %.2f, the median (p10 %.2f, p90 %.2f)\n", number("images_per_second"),
+              number("images_per_second_p10"), number("images_per_second_p90"));
+  std::printf("  FLOP/s        %.1f G, %.0f %% of the %.1f G that one large matrix product a rank reaches\n",
+              1e-9 * number("flops_per_second"), 100 * number("share_of_gemm"), 1e-9 * number("gemm_flops_per_second"));
+  std::printf("  peak memory   %.2f GiB of the largest rank\n\n", number("peak_memory_bytes") / (1 << 30));
+  std::printf("  section       s a step   waiting for ranks\n");
+  for (const auto& [name, times] : result.at("sections").items()) {
+    std::printf("    %-10s %9.4f %11.4f\n", name.c_str(), times.at("seconds").get<double>(),
+                times.at("waiting_seconds").get<double>());
+  }
+}
+
+void run(const World& world, const Arguments& arguments) {
+  Config config;
+  world.agree([&] {
+    config = arguments.config.empty() ? parse_config("", "the defaults", arguments.overrides)
+                                      : load_config(arguments.config, arguments.overrides);
+    config.data.input = DataInput::synthetic;
+    config.train.global_batch = arguments.batch * world.size();
+  });
+  const StepBenchmark result = benchmark_step(world, config, arguments.steps);
+  if (world.rank() != 0) return;
+  const nlohmann::ordered_json json = to_json(result, config, world.size());
+  print(json);
+  if (arguments.json) std::printf("%s\n", json.dump().c_str());
+  std::fflush(stdout);
+}
+
+}  // namespace
+
+Command make_bench_step_command(CLI::App& bench) {
+  const auto arguments = std::make_shared<Arguments>();
+  CLI::App* app =
+      bench.add_subcommand("step", "Training steps on made-up numbers: their speed, and where the time goes");
+  app->add_option("CONFIG", arguments->config, "Configuration; without it the published ViT-S/16 model");
+  app->add_option("--set", arguments->overrides, "Override a key: section.key=value; may be given again")
+      ->expected(1)
+      ->take_all();
+  app->add_option("--batch", arguments->batch, "Images of a step on each rank, instead of train.global_batch")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  app->add_option("--steps", arguments->steps.steps, "Steps that count")
+      ->check(CLI::Range(1, 1000000))
+      ->capture_default_str();
+  app->add_option("--warm-up", arguments->steps.warm_up, "Steps before them that do not")
+      ->check(CLI::Range(0, 1000000))
+      ->capture_default_str();
+  app->add_flag("--json", arguments->json, "Print one machine-readable line last");
+  app->footer(
+      "Under mpirun all ranks take the steps together.\n"
+      "Example:\n"
+      "  msn bench step configs/vit_s16.toml --set runtime.threads=2\n"
+      "  mpirun -n 2 msn bench step configs/vit_s16.toml --set runtime.threads=1 --batch 4");
+  return {app, [arguments](World& world) { run(world, *arguments); }};
+}
+
+}  // namespace msn

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/step_benchmark.hpp"
+
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/ones.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "base/error.hpp"
+#include "comm/mpi_communicator.hpp"
+#include "data/sampler.hpp"
+#include "model/layers.hpp"
+#include "objective/schedules.hpp"
+#include "train/batch_tensors.hpp"
+#include "train/input.hpp"
+#include "train/plan.hpp"
+#include "train/setup.hpp"
+#include "train/state.hpp"
+#include "train/step.hpp"
+#include "train/threads.hpp"
+
+namespace msn {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point began) {
+  return std::chrono::duration<double>(Clock::now() - began).count();
+}
+
+/// FLOP/s of this rank in a product of two square matrices, by the back end of the model's linear layers.
+double gemm_rate(const World& world, at::ScalarType type) {
+  constexpr std::int64_t side = 1536;
+  constexpr int repeats = 8;
+  Linear layer;
+  layer.weight = at::ones({side, side}, type);
+  layer.bias = at::ones({side}, type);
+  const at::Tensor x = at::ones({side, side}, type);
+  linear(x, layer);  // Allocates, and makes the kernel.
+  double best = 0;
+  for (int i = 0; i < repeats; ++i) {
+    world.barrier();  // The cores of a host slow each other down: all are at work.
+    const Clock::time_point began = Clock::now();
+    linear(x, layer);
+    best = std::max(best, 2.0 * side * side * side / seconds_since(began));
+  }
+  return best;
+}
+
+double peak_memory() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return 1024.0 * static_cast<double>(usage.ru_maxrss);
+}
+
+/// What one rank measured.
+struct OfRank {
+  std::vector<double> steps;
+  SectionTimes sections;
+  double gemm_rate = 0;
+  double memory = 0;
+};
+
+std::string to_text(const OfRank& rank) {
+  return nlohmann::json{{"steps", rank.steps},
+                        {"busy", rank.sections.busy},
+                        {"waiting", rank.sections.waiting},
+                        {"gemm_rate", rank.gemm_rate},
+                        {"memory", rank.memory}}
+      .dump();
+}
+
+OfRank rank_from(const std::string& text) {
+  const auto json = nlohmann::json::parse(text);
+  OfRank rank;
+  json.at("steps").get_to(rank.steps);
+  json.at("busy").get_to(rank.sections.busy);
+  json.at("waiting").get_to(rank.sections.waiting);
+  json.at("gemm_rate").get_to(rank.gemm_rate);
+  json.at("memory").get_to(rank.memory);
+  return rank;
+}
+
+OfRank take_steps(const World& world, const Config& config, const StepBenchmarkOptions& options) {
+  OfRank mine;
+  const at::ScalarType type = scalar_type(config.train.precision);
+  MpiCommunicator communicator(world);
+  Heartbeat heartbeat{};
+  Sections sections(heartbeat, world.recorder(), world.rank());
+  sections.measure_waits_by([&] { return communicator.wait_seconds(); });
+  TrainState state(vit_shape(config.model), config.model.prototypes, type);
+  state.initialise(config.train.seed);
+  std::optional<Stepper> stepper;
+  world.agree([&] { stepper.emplace(state, config, communicator, &sections); });
+  const TrainingInput input{{}, {}, kImageNetImages, kImageNetImages};
+  const std::unique_ptr<BatchSource> batches = make_batches(input, config, world, 0);
+  const Schedules schedules(config.optim, config.loss, config.train,
+                            static_cast<std::int64_t>(steps_per_epoch(kImageNetImages, config.train.global_batch)));
+  for (int step = 0; step < options.warm_up + options.steps; ++step) {
+    if (step == options.warm_up) sections.take_times();
+    const Clock::time_point began = Clock::now();
+    sections.begin_step(state.step + 1);
+    Batch batch = batches->next();
+    const StepReport report =
+        stepper->run(make_step_input(batch, config, type), schedules.at(static_cast<std::int64_t>(state.step)));
+    if (!report.finite) {
+      throw AgreedError(numerics_error("the benchmark's step is not finite", "step " + std::to_string(step + 1),
+                                       "lower optim.lr or optim.clip in the configuration"));
+    }
+    batches->recycle(std::move(batch));
+    if (step >= options.warm_up) mine.steps.push_back(seconds_since(began));
+  }
+  mine.sections = sections.take_times();
+  mine.memory = peak_memory();
+  mine.gemm_rate = gemm_rate(world, type);
+  communicator.shutdown();
+  return mine;
+}
+
+}  // namespace
+
+StepBenchmark benchmark_step(const World& world, const Config& config, const StepBenchmarkOptions& options) {
+  StepBenchmark result;
+  world.agree([&] {
+    const RunPlan plan = plan_run(config, world.size(), kImageNetImages);
+    result.flops = plan.image_flops_as_run * config.train.global_batch;
+  });
+  result.threads = set_up_threads(world, config.runtime.threads);
+  result.step_seconds.resize(static_cast<std::size_t>(options.steps));
+  for (const std::string& text : world.gather(to_text(take_steps(world, config, options)))) {
+    const OfRank rank = rank_from(text);
+    for (std::size_t i = 0; i < result.step_seconds.size(); ++i)
+      result.step_seconds[i] = std::max(result.step_seconds[i], rank.steps[i]);
+    const double share = 1.0 / (options.steps * world.size());
+    for (std::size_t s = 0; s < kSections; ++s) {
+      result.sections.busy[s] += share * rank.sections.busy[s];
+      result.sections.waiting[s] += share * rank.sections.waiting[s];
+    }
+    result.gemm_rate += rank.gemm_rate;
+    result.peak_memory = std::max(result.peak_memory, rank.memory);
+  }
+  return result;
+}
+
+}  // namespace msn

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// How fast a training step is on this machine, and where its time goes.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "comm/sections.hpp"
+#include "comm/world.hpp"
+#include "config/config.hpp"
+
+namespace msn {
+
+struct StepBenchmarkOptions {
+  int warm_up = 2;  ///< Steps that do not count.
+  int steps = 10;
+};
+
+struct StepBenchmark {
+  int threads = 1;                   ///< Compute threads of a rank.
+  std::vector<double> step_seconds;  ///< Of each step that counts, of the slowest rank.
+  SectionTimes sections;             ///< Seconds a step, the mean over steps and ranks.
+  double flops = 0;                  ///< Of a step over all ranks, in matrix products as they are run, for all images.
+  double gemm_rate = 0;              ///< FLOP/s over all ranks that one large float matrix product a rank reaches.
+  double peak_memory = 0;            ///< Bytes: the most that a rank has held in memory so far.
+};
+
+/// Takes steps on made-up numbers (data.input and the data set do not matter) with the state of `config`, on all ranks
+/// together. All ranks call, with equal arguments. Throws AgreedError.
+StepBenchmark benchmark_step(const World& world, const Config& config, const StepBenchmarkOptions& options);
+
+}  // namespace msn

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# `msn bench step`: bench_step.sh MSN SOURCE MPIRUN...
+msn=$1
+source_dir=$2
+shift 2
+mpirun=("$@")
+. "$(dirname "$0")/../faults/common.sh"
+limit_s=30  # On a machine that may be busy.
+tiny=(--set model.width=32 --set model.depth=2 --set model.heads=2 --set model.head_hidden=32 --set model.head_out=16
+  --set model.prototypes=16 --set views.focal=2 --set runtime.threads=1)
+
+number='[0-9.e+-]+'
+section="\{\"seconds\":$number,\"waiting_seconds\":$number\}"
+sections="\{\"data\":$section,\"forward\":$section,\"backward\":$section,\"reduce\":$section,\"update\":$section\}"
+expect "two ranks" 0 "\"command\":\"bench step\",.*\"precision\":\"fp32\",\"ranks\":2,\"threads\":1,\"global_batch\":6,\"steps\":3,.*\"sections\":$sections,\"flops\":$number,.*\"peak_memory_bytes\":$number" \
+  "${mpirun[@]}" "$msn" bench step "$source_dir/configs/quickstart.toml" "${tiny[@]}" --batch 3 --steps 3 --warm-up 1 --json
+expect_lines 1 '^  images/s +[0-9.]+, the median'
+expect_lines 5 '^    (data|forward|backward|reduce|update) +[0-9.]+ +[0-9.]+$'
+# What the table says is what the formula of --dry-run says.
+flops=$("$msn" bench step "$source_dir/configs/quickstart.toml" "${tiny[@]}" --batch 4 --steps 1 --warm-up 0 --json |
+  sed -n 's/.*"flops":\([0-9.e+]*\),.*/\1/p')
+planned=$("$msn" train "$source_dir/configs/quickstart.toml" "${tiny[@]}" --set train.global_batch=4 --dry-run --json |
+  sed -n 's/.*"flops_per_image_as_run":\([0-9.e+]*\),.*/\1/p')
+case_name="operations"
+awk -v a="$flops" -v b="$planned" 'BEGIN { exit !(b > 0 && a / (4 * b) > 0.999999 && a / (4 * b) < 1.000001) }' ||
+  complain "a step has $flops operations, the plan has $planned an image"
+expect "in float64" 0 '"precision":"fp64"' "$msn" bench step "$source_dir/configs/quickstart.toml" "${tiny[@]}" \
+  --set train.precision=fp64 --batch 2 --steps 1 --warm-up 0 --json
+expect "unknown key" 78 '^msn: error: unknown key' "$msn" bench step --set model.nothing=1
+expect "no steps" 2 'steps' "$msn" bench step --steps 0
+finish
