@@ -4,8 +4,8 @@
 
 Needs Python with torch, torchvision, Pillow and h5py, and a data set made by `msn pack` from whole photographs:
 
-    tests/bench_input.py --data data/imagenet-sample --pairs 7
-    tests/bench_input.py --data data/imagenet-sample --pairs 7 --two-threads   # one process of 2 against 2 of 1
+    tests/bench/input.py --data data/imagenet-sample --pairs 7
+    tests/bench/input.py --data data/imagenet-sample --pairs 7 --two-threads   # one process of 2 against 2 of 1
 
 The two run in turn, pair after pair. A pair in which one of them had less than 95 % of its cores is repeated. Rates are
 images per second of CPU time; what counts is the median of the pairs' ratios.

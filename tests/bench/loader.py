@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How much of a training run its input costs: `msn train` on packed images against the same run on made-up numbers.
 
-    tests/bench_loader.py --data data/imagenet-sample
-    tests/bench_loader.py --data data/imagenet-sample --ranks 2 --batch 8 --steps 8 --pairs 7
+    tests/bench/loader.py --data data/imagenet-sample
+    tests/bench/loader.py --data data/imagenet-sample --ranks 2 --batch 8 --steps 8 --pairs 7
 
 The two runs follow each other, pair after pair; first on the images, or, in every other pair, last. The first two steps of
 a run do not count. A pair in which a rank got less than 95 % of its core in the others is repeated. Printed are images/s on images over

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What coupling two ranks costs: their speed over the summed speed of two independent runs of one rank.
 
-    tests/bench_ranks.py
-    tests/bench_ranks.py --pairs 7 --steps 8 --data data/imagenet-sample
+    tests/bench/ranks.py
+    tests/bench/ranks.py --pairs 7 --steps 8 --data data/imagenet-sample
 
 ViT-S/16, 8 images and one thread a rank, on made-up numbers unless --data names a packed data set. The coupled run and the
 two independent ones, which start together, follow each other, pair after pair; in every other pair the independent ones
