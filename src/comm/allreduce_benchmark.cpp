@@ -8,6 +8,7 @@
 #include <span>
 
 #include "base/error.hpp"
+#include "base/quantile.hpp"
 
 namespace msn {
 
@@ -27,12 +28,6 @@ double measure(const World& world, const Way& way, std::span<float> values) {
   way.sum(values);
   const auto mine = std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - began).count();
   return 1e-9 * static_cast<double>(world.max(static_cast<std::uint64_t>(mine)));
-}
-
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
 }
 
 }  // namespace

@@ -2,9 +2,7 @@
 #include "commands/bench_step.hpp"
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <array>
-#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -13,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "base/quantile.hpp"
 #include "comm/world.hpp"
 #include "config/config.hpp"
 #include "train/step_benchmark.hpp"
@@ -31,18 +30,9 @@ struct Arguments {
   bool json = false;
 };
 
-/// The value below which the share `part` of the values lies, between two values in proportion.
-double quantile(std::vector<double> values, double part) {
-  std::sort(values.begin(), values.end());
-  const double place = part * static_cast<double>(values.size() - 1);
-  const auto below = static_cast<std::size_t>(place);
-  const double above = values[std::min(below + 1, values.size() - 1)];
-  return values[below] + (place - std::floor(place)) * (above - values[below]);
-}
-
 nlohmann::ordered_json to_json(const StepBenchmark& result, const Config& config, int ranks) {
   const double images = config.train.global_batch;
-  const double median = quantile(result.step_seconds, 0.5);
+  const double middle = median(result.step_seconds);
   nlohmann::ordered_json sections = nlohmann::ordered_json::object();
   for (const Section section : kShown) {
     const auto index = static_cast<std::size_t>(section);
@@ -57,16 +47,16 @@ nlohmann::ordered_json to_json(const StepBenchmark& result, const Config& config
           {"threads", result.threads},
           {"global_batch", config.train.global_batch},
           {"steps", result.step_seconds.size()},
-          {"step_seconds", median},
-          {"images_per_second", images / median},
+          {"step_seconds", middle},
+          {"images_per_second", images / middle},
           // A slow step is one of few images a second.
           {"images_per_second_p10", images / quantile(result.step_seconds, 0.9)},
           {"images_per_second_p90", images / quantile(result.step_seconds, 0.1)},
           {"sections", sections},
           {"flops", result.flops},
-          {"flops_per_second", result.flops / median},
+          {"flops_per_second", result.flops / middle},
           {"gemm_flops_per_second", result.gemm_rate},
-          {"share_of_gemm", result.flops / median / result.gemm_rate},
+          {"share_of_gemm", result.flops / middle / result.gemm_rate},
           {"peak_memory_bytes", result.peak_memory}};
 }
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/error.hpp"
+#include "base/quantile.hpp"
 
 namespace msn {
 
@@ -19,11 +20,9 @@ std::size_t index_of(Section section) {
   return static_cast<std::size_t>(section);
 }
 
-Spread spread(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const std::size_t middle = values.size() / 2;
-  const double median = values.size() % 2 == 1 ? values[middle] : 0.5 * (values[middle - 1] + values[middle]);
-  return {values.front(), median, values.back()};
+Spread spread(const std::vector<double>& values) {
+  const auto [least, most] = std::minmax_element(values.begin(), values.end());
+  return {*least, median(values), *most};
 }
 
 }  // namespace

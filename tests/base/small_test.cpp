@@ -10,6 +10,7 @@
 #include "base/files.hpp"
 #include "base/folder_lock.hpp"
 #include "base/log.hpp"
+#include "base/quantile.hpp"
 #include "base/utc.hpp"
 #include "base/utf8.hpp"
 #include "base/wire.hpp"
@@ -96,6 +97,16 @@ TEST(Wire, GivesBackWhatWasPut) {
   EXPECT_TRUE(in.get<bool>());
   EXPECT_TRUE(in.at_end());
   EXPECT_THROW(in.get<char>(), Error);
+}
+
+TEST(Quantile, LiesBetweenTwoValuesInProportion) {
+  EXPECT_EQ(median({3, 1, 2}), 2);
+  EXPECT_EQ(median({4, 1, 2, 3}), 2.5);
+  EXPECT_EQ(quantile({10, 0}, 0.25), 2.5);
+  EXPECT_EQ(quantile({5, 1, 3}, 0), 1);
+  EXPECT_EQ(quantile({5, 1, 3}, 1), 5);
+  EXPECT_EQ(quantile({7}, 0.9), 7);
+  EXPECT_THROW(median({}), Error);
 }
 
 }  // namespace
