@@ -42,10 +42,6 @@ bool holds_same(const fs::path& checkpoint, const Manifest& manifest) {
   }
 }
 
-void point_latest_to(const fs::path& run, std::uint64_t step) {
-  write_durably(checkpoints_folder(run) / "latest", step_name(step) + "\n");
-}
-
 /// The folders' names as they were. A rename may have happened although it could not be made durable; the names say how
 /// far it came.
 void undo(const fs::path& partial, const fs::path& published, const fs::path& aside, bool replaces) {
@@ -70,7 +66,7 @@ void publish(const fs::path& run, const fs::path& partial, std::uint64_t step,
   }
   may_publish();  // Who may not has lost the folder to another job, and leaves every name in it alone.
   try {
-    point_latest_to(run, step);
+    write_latest(run, step);
   } catch (const Error&) {
     undo(partial, published, aside, replaces);
     throw;
@@ -96,7 +92,7 @@ void commit_checkpoint(const fs::path& run, const fs::path& partial, const Manif
   inject("checkpoint-manifest", 0);
   if (holds_same(checkpoints_folder(run) / step_name(step), manifest)) {
     may_publish();
-    point_latest_to(run, step);
+    write_latest(run, step);
     remove_folder(partial);
   } else {
     publish(run, partial, step, may_publish);

@@ -4,9 +4,6 @@
 #include <fcntl.h>
 
 #include <algorithm>
-#include <array>
-#include <map>
-#include <optional>
 
 #include "base/error.hpp"
 #include "base/files.hpp"

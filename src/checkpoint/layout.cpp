@@ -41,12 +41,6 @@ std::vector<std::string> names_in(const fs::path& folder) {
   return names;
 }
 
-bool is_there(const fs::path& path) {
-  std::error_code ignored;
-  const fs::file_type type = fs::symlink_status(path, ignored).type();
-  return type != fs::file_type::not_found && type != fs::file_type::none;
-}
-
 }  // namespace
 
 fs::path checkpoints_folder(const fs::path& run) {
@@ -179,6 +173,12 @@ void sweep(const fs::path& run) {
       }
     }
   }
+}
+
+bool is_there(const fs::path& path) {
+  std::error_code ignored;
+  const fs::file_type type = fs::symlink_status(path, ignored).type();
+  return type != fs::file_type::not_found && type != fs::file_type::none;
 }
 
 bool folder_exists(const fs::path& folder) {

@@ -61,6 +61,9 @@ std::filesystem::path pin_file(const std::filesystem::path& run, std::uint64_t s
 /// name back. Throws data_error.
 void sweep(const std::filesystem::path& run);
 
+/// Whether anything is there, a link to nothing included. What cannot be examined counts as absent.
+bool is_there(const std::filesystem::path& path);
+
 /// Whether a folder, not a link to one, is there.
 bool folder_exists(const std::filesystem::path& folder);
 

@@ -26,11 +26,6 @@ constexpr double kMaxSecondsMargin = 2;
 /// A scheduler's clock may be another, and a job script may have something to do at its end.
 constexpr double kJobEndMargin = 15;
 
-bool is_there(const fs::path& file) {
-  std::error_code failed;
-  return fs::exists(fs::symlink_status(file, failed));
-}
-
 /// At most 30 years, so that any number is a time of the clock.
 std::chrono::steady_clock::duration seconds(double value) {
   value = std::clamp(value, -1e9, 1e9);
