@@ -17,6 +17,7 @@
 #include "base/hash.hpp"
 #include "base/inject.hpp"
 #include "base/log.hpp"
+#include "base/seconds_since.hpp"
 #include "base/utc.hpp"
 #include "checkpoint/commit.hpp"
 #include "checkpoint/layout.hpp"
@@ -208,7 +209,7 @@ void CheckpointWriter::Shared::end_save(const EndOfSave& end, const std::vector<
     const fs::path rest = partial(end.manifest.facts.step);
     if (folder_exists(rest)) remove_folder(rest);
   }
-  json["seconds"] = std::chrono::duration<double>(std::chrono::steady_clock::now() - end.began).count();
+  json["seconds"] = seconds_since(end.began);
   outcome = text_of(json);
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/error.hpp"
 #include "base/inject.hpp"
+#include "base/seconds_since.hpp"
 
 namespace msn {
 
@@ -158,7 +159,7 @@ void AsyncCollectives::wait(const Handle& operation) {
   const Clock::time_point began = Clock::now();
   std::unique_lock lock(mutex_);
   run_until(lock, [&] { return operation->done; });
-  wait_seconds_ += std::chrono::duration<double>(Clock::now() - began).count();
+  wait_seconds_ += seconds_since(began);
   if (operation->failure != nullptr) std::rethrow_exception(operation->failure);
 }
 
@@ -198,7 +199,7 @@ void AsyncCollectives::run_front(std::unique_lock<std::mutex>& lock, const Pause
     }
     lock.lock();
   }
-  operation->seconds = std::chrono::duration<double>(Clock::now() - began).count();
+  operation->seconds = seconds_since(began);
   operation->failure = failure_ = failure;
   operation->done = true;
   if (failure == nullptr) {

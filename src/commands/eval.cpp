@@ -12,6 +12,7 @@
 #include <optional>
 
 #include "base/error.hpp"
+#include "base/seconds_since.hpp"
 #include "comm/watchdog.hpp"
 #include "comm/world.hpp"
 #include "data/dataset.hpp"
@@ -122,7 +123,7 @@ void run_knn(const World& world, const Arguments& arguments) {
   const auto classes = static_cast<int>(train_set->manifest().classes.size());
   const double top1 = accuracy(world, train, test, classes, arguments.knn);
   if (world.rank() != 0) return;
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const double seconds = seconds_since(start);
   std::printf("k-NN top-1 of %s: %.2f %% (k %d, %zu train and %zu test images, %.1f s)\n", subject.name.c_str(),
               100 * top1, arguments.knn.k, train.labels.size(), test.labels.size(), seconds);
   if (arguments.json) {

@@ -15,6 +15,7 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/progress.hpp"
+#include "base/seconds_since.hpp"
 #include "comm/cores.hpp"
 #include "comm/world.hpp"
 #include "data/pack.hpp"
@@ -114,7 +115,7 @@ void run(World& world, Arguments& arguments) {
   const PackReport report = pack(world, options);
   if (world.rank() != 0) return;
   progress.clear();
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const double seconds = seconds_since(start);
   print_summary(report, options.output, seconds);
   if (arguments.json) {
     // A path need not be UTF-8.

@@ -12,6 +12,7 @@
 
 #include "base/error.hpp"
 #include "base/progress.hpp"
+#include "base/seconds_since.hpp"
 #include "checkpoint/checkpoint.hpp"
 #include "checkpoint/layout.hpp"
 #include "comm/world.hpp"
@@ -243,7 +244,7 @@ void run(const World& world, const Arguments& arguments) {
   }
   const std::uint64_t count = world.max(findings.problems.count());  // Rank 0 knows all.
   if (world.rank() == 0) {
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    const double seconds = seconds_since(start);
     report(arguments, findings, seconds);
   }
   if (count > 0) {

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/error.hpp"
+#include "base/seconds_since.hpp"
 #include "data/colour.hpp"
 #include "data/decode.hpp"
 #include "data/masks.hpp"
@@ -168,7 +169,7 @@ PipelineRate time_pipeline(std::vector<Worker>& workers, std::uint64_t images, s
     const std::lock_guard guard(mutex);
     rate.cpu_seconds += spent;
   });
-  rate.wall_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  rate.wall_seconds = seconds_since(start);
   return rate;
 }
 

@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "base/error.hpp"
+#include "base/seconds_since.hpp"
 #include "data/read_plan.hpp"
 #include "data/sample_reader.hpp"
 #include "data/views.hpp"
@@ -120,7 +121,7 @@ class Loader::Impl {
     work_.notify_all();
     std::stable_sort(batch.bad.begin(), batch.bad.end(),
                      [](const BadSample& a, const BadSample& b) { return a.place < b.place; });
-    batch.wait_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    batch.wait_seconds = seconds_since(start);
     return batch;
   }
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/random.hpp"
+#include "base/seconds_since.hpp"
 #include "data/sampler.hpp"
 #include "data/views.hpp"
 
@@ -32,7 +33,7 @@ Batch SyntheticBatches::next() {
     batch.samples.push_back(share.position + static_cast<std::uint64_t>(i));
   shape_batch(views_, visible_, batch);
   if (!has_rows) fill(batch);
-  batch.wait_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  batch.wait_seconds = seconds_since(start);
   return batch;
 }
 

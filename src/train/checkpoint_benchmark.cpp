@@ -15,6 +15,7 @@
 #include "base/files.hpp"
 #include "base/quantile.hpp"
 #include "base/random.hpp"
+#include "base/seconds_since.hpp"
 #include "checkpoint/checkpoint.hpp"
 #include "checkpoint/layout.hpp"
 #include "checkpoint/writer.hpp"
@@ -66,10 +67,6 @@ class OwnFolder {
 };
 
 using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point began) {
-  return std::chrono::duration<double>(Clock::now() - began).count();
-}
 
 /// Seconds of the slowest rank. An error of any rank is thrown on all.
 double seconds_of(const World& world, const std::function<void()>& work) {

@@ -8,6 +8,7 @@
 
 #include "base/error.hpp"
 #include "base/hash.hpp"
+#include "base/seconds_since.hpp"
 #include "comm/world.hpp"
 
 namespace msn {
@@ -94,7 +95,7 @@ void GradientBuckets::finish() {
     work->wait();
     seconds_ += work->seconds();
   }
-  exposed_seconds_ = std::chrono::duration<double>(Clock::now() - began).count();
+  exposed_seconds_ = seconds_since(began);
 }
 
 double GradientBuckets::flag_sum(std::size_t flag) const {

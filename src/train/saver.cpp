@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/log.hpp"
+#include "base/seconds_since.hpp"
 #include "checkpoint/checkpoint.hpp"
 #include "checkpoint/layout.hpp"
 #include "train/replicas.hpp"
@@ -48,9 +49,7 @@ std::uint64_t bytes_of(const std::vector<StateTensor>& state) {
 class Held {
  public:
   explicit Held(std::optional<double>& seconds) : seconds_(seconds) {}
-  ~Held() {
-    seconds_ = seconds_.value_or(0) + std::chrono::duration<double>(std::chrono::steady_clock::now() - began_).count();
-  }
+  ~Held() { seconds_ = seconds_.value_or(0) + seconds_since(began_); }
   Held(const Held&) = delete;
   Held& operator=(const Held&) = delete;
 

@@ -12,6 +12,7 @@
 #include <optional>
 
 #include "base/error.hpp"
+#include "base/seconds_since.hpp"
 #include "comm/mpi_communicator.hpp"
 #include "data/sampler.hpp"
 #include "model/layers.hpp"
@@ -29,10 +30,6 @@ namespace msn {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point began) {
-  return std::chrono::duration<double>(Clock::now() - began).count();
-}
 
 /// FLOP/s of this rank in a product of two square matrices, by the back end of the model's linear layers.
 double gemm_rate(const World& world, at::ScalarType type) {

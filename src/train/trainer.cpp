@@ -12,6 +12,7 @@
 #include "base/error.hpp"
 #include "base/inject.hpp"
 #include "base/log.hpp"
+#include "base/seconds_since.hpp"
 #include "checkpoint/layout.hpp"
 #include "checkpoint/lease.hpp"
 #include "comm/devices.hpp"
@@ -41,10 +42,6 @@ namespace msn {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 /// For people, every few seconds and at the end: one line, and with several ranks one about them.
 void report(const StepMetrics& metrics, std::uint64_t total_steps) {
