@@ -13,6 +13,7 @@
 #include "comm/world.hpp"
 #include "commands/bench_allreduce.hpp"
 #include "commands/bench_checkpoint.hpp"
+#include "commands/bench_config.hpp"
 #include "commands/bench_step.hpp"
 #include "data/input_benchmark.hpp"
 #include "data/workers.hpp"
@@ -75,8 +76,7 @@ void print(const nlohmann::ordered_json& result) {
 
 void run_input(World& world, const Arguments& arguments) {
   world.on_root([&] {
-    const Config config = arguments.config.empty() ? parse_config("", "the defaults", arguments.overrides)
-                                                   : load_config(arguments.config, arguments.overrides);
+    const Config config = bench_config(arguments.config, arguments.overrides);
     const DataSet set(arguments.data);
     const int threads = arguments.threads > 0 ? arguments.threads : allowed_cores();
     const PixelKernels& kernels = arguments.kernels == Kernels::generic ? generic_pixel_kernels() : pixel_kernels();

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "comm/world.hpp"
+#include "commands/bench_config.hpp"
 #include "config/config.hpp"
 #include "train/checkpoint_benchmark.hpp"
 
@@ -66,10 +67,7 @@ nlohmann::ordered_json to_json(const CheckpointBenchmark& result, int ranks) {
 
 void run(const World& world, const Arguments& arguments) {
   Config config;
-  world.agree([&] {
-    config = arguments.config.empty() ? parse_config("", "the defaults", arguments.overrides)
-                                      : load_config(arguments.config, arguments.overrides);
-  });
+  world.agree([&] { config = bench_config(arguments.config, arguments.overrides); });
   const CheckpointBenchmark result = benchmark_checkpoint(world, config, arguments.run, arguments.repeats);
   if (world.rank() != 0) return;
   print(result, world.size(), arguments.repeats);

@@ -13,6 +13,7 @@
 
 #include "base/quantile.hpp"
 #include "comm/world.hpp"
+#include "commands/bench_config.hpp"
 #include "config/config.hpp"
 #include "train/step_benchmark.hpp"
 
@@ -84,8 +85,7 @@ void print(const nlohmann::ordered_json& result) {
 void run(const World& world, const Arguments& arguments) {
   Config config;
   world.agree([&] {
-    config = arguments.config.empty() ? parse_config("", "the defaults", arguments.overrides)
-                                      : load_config(arguments.config, arguments.overrides);
+    config = bench_config(arguments.config, arguments.overrides);
     config.data.input = DataInput::synthetic;
     config.train.global_batch = arguments.batch * world.size();
   });
