@@ -18,6 +18,7 @@
 #include "base/plain_hdf5.hpp"
 #include "checkpoint/choose.hpp"
 #include "checkpoint/state.hpp"
+#include "support/refusal.hpp"
 #include "support/support.hpp"
 
 namespace msn {
@@ -25,6 +26,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using test::facts_of_step;
+using test::refusal;
 using test::SmallState;
 
 constexpr const char* kState = "state-00000-of-00001.h5";
@@ -56,16 +58,6 @@ class Damage : public testing::Test {
 
   test::TempDir folder_, outside_;
 };
-
-std::string refusal(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ExitCode::data) << error.what();
-    return error.what();
-  }
-  return "nothing was thrown";
-}
 
 #define EXPECT_SAYS(text, part) EXPECT_NE(std::string(text).find(part), std::string::npos) << (text)
 

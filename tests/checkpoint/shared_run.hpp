@@ -16,6 +16,7 @@
 #include "checkpoint/layout.hpp"
 #include "checkpoint/state.hpp"
 #include "support/mpi.hpp"
+#include "support/refusal.hpp"
 #include "support/support.hpp"
 
 #define EXPECT_SAYS(message, part) EXPECT_NE((message).find(part), std::string::npos) << (message)
@@ -60,17 +61,6 @@ inline void on_rank_0(const std::function<void()>& action) {
     action();
     return std::string();
   });
-}
-
-/// The message of the data error that `action` throws.
-inline std::string refusal(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ExitCode::data) << error.what();
-    return error.what();
-  }
-  return "nothing was thrown";
 }
 
 }  // namespace msn::test

@@ -8,19 +8,14 @@
 #include <functional>
 
 #include "comm/cores.hpp"
+#include "support/refusal.hpp"
 #include "support/support.hpp"
 
 namespace msn {
 namespace {
 
 std::string refusal(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ExitCode::config);
-    return error.what();
-  }
-  return "none";
+  return test::refusal(call, ExitCode::config);
 }
 
 TEST(ChooseGpu, TakesTheOneThatTheLauncherShows) {
