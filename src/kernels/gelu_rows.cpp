@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/gelu_rows.hpp"
+
+#include "kernels/row_math.hpp"
+
+namespace msn::kernels::MSN_ISA {
+
+template <class T>
+void bias_gelu(const BiasGelu<T>& a, std::int64_t begin, std::int64_t end) {
+  const Accumulate<T>* bias = a.bias;
+  for (std::int64_t row = begin; row < end; ++row) {
+    const T* x = a.x + row * a.width;
+    T* activated = a.activated + row * a.width;
+#pragma omp simd
+    for (std::int64_t i = 0; i < a.width; ++i) {
+      const Accumulate<T> value = load(x[i]) + bias[i];
+      store(activated[i], value * normal(value).cumulative);
+    }
+  }
+}
+
+template <class T>
+void bias_gelu_backward(const BiasGeluBackward<T>& a, std::int64_t begin, std::int64_t end, Accumulate<T>* dbias) {
+  const Accumulate<T>* bias = a.bias;
+  for (std::int64_t row = begin; row < end; ++row) {
+    const T* x = a.x + row * a.width;
+    const T* dactivated = a.dactivated + row * a.width;
+    T* dx = a.dx + row * a.width;
+    if (a.activated == nullptr) {
+#pragma omp simd
+      for (std::int64_t i = 0; i < a.width; ++i) {
+        const Accumulate<T> value = load(x[i]) + bias[i];
+        const Normal<Accumulate<T>> at = normal(value);
+        const Accumulate<T> gradient = load(dactivated[i]) * (at.cumulative + value * at.density);
+        store(dx[i], gradient);
+        dbias[i] += gradient;
+      }
+    } else {
+      T* activated = a.activated + row * a.width;
+#pragma omp simd
+      for (std::int64_t i = 0; i < a.width; ++i) {
+        const Accumulate<T> value = load(x[i]) + bias[i];
+        const Normal<Accumulate<T>> at = normal(value);
+        const Accumulate<T> gradient = load(dactivated[i]) * (at.cumulative + value * at.density);
+        store(dx[i], gradient);
+        store(activated[i], value * at.cumulative);
+        dbias[i] += gradient;
+      }
+    }
+  }
+}
+
+#define MSN_INSTANTIATE(T)                                                           \
+  template void bias_gelu<T>(const BiasGelu<T>&, std::int64_t, std::int64_t);        \
+  template void bias_gelu_backward<T>(const BiasGeluBackward<T>&, std::int64_t, std::int64_t, Accumulate<T>*);
+MSN_INSTANTIATE(float)
+MSN_INSTANTIATE(double)
+MSN_INSTANTIATE(Bf16)
+
+}  // namespace msn::kernels::MSN_ISA

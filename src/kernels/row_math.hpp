@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// Arithmetic for the sources that are compiled once an instruction set: free of branches, so that the compiler
+// vectorises the loops around it. Included by these sources only; everything is in the namespace of their form.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/bf16.hpp"
+
+extern "C" {
+double exp(double) noexcept;
+double erf(double) noexcept;
+}
+
+namespace msn::kernels::MSN_ISA {
+
+#define MSN_INLINE [[gnu::always_inline]] static inline
+
+MSN_INLINE float float_of_bits(std::uint32_t bits) {
+  return __builtin_bit_cast(float, bits);
+}
+MSN_INLINE std::uint32_t bits_of(float value) {
+  return __builtin_bit_cast(std::uint32_t, value);
+}
+
+MSN_INLINE float load(const float& stored) {
+  return stored;
+}
+MSN_INLINE double load(const double& stored) {
+  return stored;
+}
+MSN_INLINE float load(const Bf16& stored) {
+  return float_of_bits(static_cast<std::uint32_t>(stored.bits) << 16);
+}
+
+MSN_INLINE void store(float& stored, float value) {
+  stored = value;
+}
+MSN_INLINE void store(double& stored, double value) {
+  stored = value;
+}
+/// Rounds to nearest, ties to even. What is not a number stays so.
+MSN_INLINE void store(Bf16& stored, float value) {
+  const std::uint32_t bits = bits_of(value);
+  const std::uint32_t rounded = (bits + 0x7fffU + ((bits >> 16) & 1U)) >> 16;
+  const std::uint32_t quiet = (bits >> 16) | 0x40U;
+  stored.bits = static_cast<std::uint16_t>((bits & 0x7fffffffU) > 0x7f800000U ? quiet : rounded);
+}
+
+/// e^x, to 2 units in the last place within [-87.3, 88.3]; beyond these ends the value at the end.
+MSN_INLINE float exponential(float x) {
+  x = x < -87.3F ? -87.3F : x;
+  x = x > 88.3F ? 88.3F : x;
+  // x = n log 2 + r. Adding 1.5 * 2^23 rounds to an integer, which then stands in the low bits.
+  const float shifted = x * 1.44269504F + 12582912.0F;
+  const float n = shifted - 12582912.0F;
+  const float r = (x - n * 0.693359375F) + n * 2.12194440e-4F;
+  // Taylor's polynomial of degree 7: its error, below 6e-9 for |r| <= 0.3466, is lost in rounding.
+  float p = 1.0F / 5040;
+  p = p * r + 1.0F / 720;
+  p = p * r + 1.0F / 120;
+  p = p * r + 1.0F / 24;
+  p = p * r + 1.0F / 6;
+  p = p * r + 0.5F;
+  p = p * r + 1.0F;
+  p = p * r + 1.0F;
+  const std::uint32_t power = (bits_of(shifted) + 127U) << 23;
+  return p * float_of_bits(power);
+}
+MSN_INLINE double exponential(double x) {
+  return exp(x);
+}
+
+MSN_INLINE float square_root(float x) {
+  return __builtin_sqrtf(x);
+}
+MSN_INLINE double square_root(double x) {
+  return __builtin_sqrt(x);
+}
+
+/// The normal distribution at x: its cumulative function Φ and its density φ.
+template <class A>
+struct Normal {
+  A cumulative, density;
+};
+
+/// Φ to 1e-7 of the smaller of Φ and 1 - Φ where |x| < 5, by e^(y²) erfc(y), y = |x| / sqrt 2, as a polynomial in
+/// t = 1 / (1 + 0.3 y) of degree 9 without constant (fitted for least greatest relative error, 2e-8 on [0, 10]).
+MSN_INLINE Normal<float> normal(float x) {
+  const float magnitude = float_of_bits(bits_of(x) & 0x7fffffffU);
+  const float gauss = exponential(-0.5F * x * x);
+  const float t = 1.0F / (1.0F + 0.212132034F * magnitude);
+  float p = -0.129522684F;
+  p = p * t + 0.485562149F;
+  p = p * t - 0.512275915F;
+  p = p * t + 0.547717563F;
+  p = p * t - 0.0946490354F;
+  p = p * t + 0.214925343F;
+  p = p * t + 0.148339352F;
+  p = p * t + 0.170715202F;
+  p = p * t + 0.169188007F;
+  const float upper = 0.5F * t * p * gauss;
+  return {x < 0 ? upper : 1.0F - upper, 0.398942280F * gauss};
+}
+MSN_INLINE Normal<double> normal(double x) {
+  return {0.5 * (1 + erf(x * 0.70710678118654752440)), 0.39894228040143267794 * exp(-0.5 * x * x)};
+}
+
+}  // namespace msn::kernels::MSN_ISA
