@@ -7,21 +7,21 @@
 
 namespace msn {
 
-/// What the backward pass of one attention call needs.
-struct AttentionSaved {
-  at::Tensor q, k, v;        ///< [images, heads, rows, width / heads]
-  at::Tensor probabilities;  ///< [images, heads, query rows, key rows]
+/// Queries [images * query rows, width], keys and values [images * key rows, width] of `images` sequences of equal
+/// length, rows of one image together, as columns of a wider matrix if need be; their biases [width] are not yet added.
+struct AttentionInput {
+  at::Tensor q, k, v;
+  at::Tensor q_bias, k_bias, v_bias;
+  std::int64_t images = 0;
+  std::int64_t heads = 0;
 };
 
-/// softmax(q kᵀ / sqrt(width / heads)) v (Vaswani et al., arXiv 1706.03762) for `images` sequences of equal length.
-/// q [images * query rows, width], k and v [images * key rows, width], rows of one image together. Returns
-/// [images * query rows, width]. `saved` may be null.
-at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, std::int64_t images,
-                     std::int64_t heads, AttentionSaved* saved);
+/// softmax(q kᵀ / sqrt(width / heads)) v (Vaswani et al., arXiv 1706.03762) into `out` [images * query rows, width].
+/// Returns the logarithms of the softmax's sums [images, heads, query rows], which the backward pass wants, if `keep`.
+at::Tensor attention(const AttentionInput& in, const at::Tensor& out, bool keep);
 
-struct AttentionGradients {
-  at::Tensor dq, dk, dv;  ///< Shapes of q, k, v as given to attention().
-};
-AttentionGradients attention_backward(const at::Tensor& dout, const AttentionSaved& saved);
+/// Writes the gradients of q, k and v into `gradients` and adds those of their biases to its biases.
+void attention_backward(const AttentionInput& in, const at::Tensor& dout, const at::Tensor& log_sums,
+                        const AttentionInput& gradients);
 
 }  // namespace msn

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "model/attention.hpp"
+#include "model/fused.hpp"
 #include "model/layers.hpp"
 #include "model/parameters.hpp"
 #include "model/vit.hpp"
@@ -30,21 +31,24 @@ struct ViewGroup {
 };
 using ViewGroups = std::vector<ViewGroup>;
 
+/// What the backward pass computes again instead of reading it: norms and activations that the forward pass has had.
+/// Their products are not run again.
+enum class Recompute { nothing, norms_and_activations };
+
 /// What one forward pass leaves for its backward pass. Used once.
 struct Tape {
   struct Block {
-    LayerNormSaved norm1;
-    at::Tensor normed1;
-    std::vector<AttentionSaved> attention;  ///< One a group.
-    at::Tensor mixed;                       ///< Attention's output, before the projection.
-    LayerNormSaved norm2;
-    at::Tensor normed2;
-    at::Tensor hidden;     ///< Before the GELU.
-    at::Tensor activated;  ///< After it.
+    LayerNormed norm1;                 ///< Its sum is the block's input. `normed` is undefined if it is recomputed.
+    at::Tensor q, k, v;                ///< Without their biases.
+    std::vector<at::Tensor> log_sums;  ///< Of attention, one a group.
+    at::Tensor mixed;                  ///< Attention's output, before the projection.
+    LayerNormed norm2;
+    at::Tensor hidden;     ///< Before the bias and the GELU.
+    at::Tensor activated;  ///< After them; undefined if it is recomputed.
   };
   ViewGroups groups;
   std::vector<Block> blocks;
-  LayerNormSaved norm;
+  LayerNormed norm;
 };
 
 /// Where a class token is taken: training uses it after the final layer norm, evaluation also before it.
@@ -58,18 +62,22 @@ using OnReady = std::function<void(std::int64_t offset)>;
 /// outlive it.
 class Trunk {
  public:
-  Trunk(const Parameters& parameters, const VitShape& shape);
+  /// `weights`: the layout of `parameters` in the type that the trunk computes in, bfloat16 beside float32 parameters;
+  /// undefined: the parameters' own.
+  Trunk(const Parameters& parameters, const VitShape& shape, const at::Tensor& weights = {},
+        Recompute recompute = Recompute::norms_and_activations);
 
-  /// Class tokens [images of all groups, width], groups in order. All groups run as one packed row matrix through the
-  /// token-wise layers, attention once a group. Only the class token of the last block is used, so that block's
-  /// queries, projection and MLP are computed for it alone. `tape` null: nothing is kept; else `where` must be
-  /// after_norm.
+  /// Class tokens [images of all groups, width] in the parameters' type, groups in order; patches are in the type of the
+  /// weights. All groups run as one packed row matrix through the token-wise layers, attention once a group. Only the
+  /// class token of the last block is used, so that block's queries, projection and MLP are computed for it alone. `tape`
+  /// null: nothing is kept; else `where` must be after_norm.
   at::Tensor forward(const ViewGroups& groups, Tape* tape, ClassToken where = ClassToken::after_norm) const;
 
   /// Adds to the gradients, from the gradient [images of all groups, width] of what forward() returned.
   void backward(const at::Tensor& dcls, Tape& tape, const OnReady& on_ready = {}) const;
 
  private:
+  enum class Branch : std::int64_t { attention = 0, mlp = 1 };
   struct Block {
     std::int64_t offset;  ///< Of its first tensor in the flat buffer.
     Affine norm1;
@@ -80,13 +88,17 @@ class Trunk {
     Linear fc2;
   };
 
-  at::Tensor embed(const ViewGroup& group) const;
-  void embed_backward(const at::Tensor& dtokens, const ViewGroup& group) const;
+  at::Tensor table(const ViewGroup& group) const;
+  at::Tensor embed_all(const ViewGroups& groups) const;
+  void embed_all_backward(const at::Tensor& dx, const ViewGroups& groups) const;
   const at::Tensor& resampling(std::int64_t grid) const;
-  at::Tensor block_forward(std::size_t index, const at::Tensor& x, const ViewGroups& groups, Tape::Block* tape) const;
-  at::Tensor block_backward(std::size_t index, const at::Tensor& dy, const ViewGroups& groups, Tape::Block& tape) const;
+  Stream block_forward(std::size_t index, const Stream& stream, const ViewGroups& groups, Tape::Block* tape) const;
+  StreamGradient block_backward(std::size_t index, const StreamGradient& gradient, const ViewGroups& groups,
+                                Tape::Block& tape) const;
+  at::Tensor row_scale(const ViewGroups& groups, std::size_t block, Branch branch) const;
 
   VitShape shape_;
+  Recompute recompute_;
   at::Tensor cls_token_, cls_token_gradient_;  ///< [width]
   at::Tensor positions_, positions_gradient_;  ///< [1 + grid², width]
   Linear patch_embed_;

@@ -5,6 +5,7 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/gelu.h>
+#include <ATen/ops/layer_norm.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -91,13 +92,15 @@ TEST_P(ForwardShapes, MatchTheOfficialCode) {
       std::printf("%s/%s: %.1e\n", group.c_str(), what, error);
     };
     const at::Tensor before = trunk.forward({view}, nullptr, ClassToken::before_norm);
-    const at::Tensor after = layer_norm(before, Affine(parameters, "norm"), nullptr);
+    const at::Tensor after =
+        at::layer_norm(before, {before.size(1)}, parameters.value("norm.weight"), parameters.value("norm.bias"), kLayerNormEps);
     compare(before, "cls_before_norm");
     compare(after, "cls_after_norm");
     compare(head_of_new_statistics(head, after), "head");
     // The two choices differ by the norm alone. Once is enough: the large models take seconds a pass.
     if (tag == "s16") {
-      EXPECT_TRUE(trunk.forward({view}, nullptr).equal(after));
+      const at::Tensor difference = trunk.forward({view}, nullptr) - after;
+      EXPECT_LE((difference.abs().max() / after.abs().max()).item<double>(), limit);
     }
   }
 }

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/fused.hpp"
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+
+#include "kernels/embedding.hpp"
+#include "kernels/gelu.hpp"
+#include "kernels/layer_norm.hpp"
+#include "model/kernel_types.hpp"
+#include "model/vit.hpp"
+
+namespace msn {
+
+LayerNormed add_layer_norm(const Stream& stream, const Affine& layer) {
+  const std::int64_t rows = stream.x.size(0);
+  LayerNormed result;
+  result.sum = stream.branch.defined() ? stream.branch : stream.x;
+  result.mean = at::empty({rows}, layer.weight.options());
+  result.rstd = at::empty({rows}, layer.weight.options());
+  result.normed = at::empty_like(stream.x);
+  with_type(stream.x.scalar_type(), [&]<class T>(T) {
+    using A = kernels::Accumulate<T>;
+    kernels::add_layer_norm<T>(
+        rows, {stream.x.size(1), elements<T>(stream.x), elements<T>(stream.branch), elements<A>(stream.branch_bias),
+               elements<A>(stream.row_scale), elements<T>(result.sum), elements<A>(layer.weight),
+               elements<A>(layer.bias), static_cast<A>(kLayerNormEps), elements<A>(result.mean),
+               elements<A>(result.rstd), elements<T>(result.normed)});
+  });
+  return result;
+}
+
+at::Tensor layer_norm_again(const LayerNormed& saved, const Affine& layer) {
+  at::Tensor normed = at::empty_like(saved.sum);
+  with_type(normed.scalar_type(), [&]<class T>(T) {
+    using A = kernels::Accumulate<T>;
+    kernels::layer_norm_again<T>(normed.size(0), {normed.size(1), elements<T>(saved.sum), elements<A>(saved.mean),
+                                                  elements<A>(saved.rstd), elements<A>(layer.weight),
+                                                  elements<A>(layer.bias), elements<T>(normed)});
+  });
+  return normed;
+}
+
+StreamGradient layer_norm_backward(const at::Tensor& dnormed, const LayerNormed& saved, const Affine& layer,
+                                   const at::Tensor& dskip, const at::Tensor& skip_row, const at::Tensor& row_scale,
+                                   const at::Tensor& branch_bias_gradient) {
+  StreamGradient result{dnormed, row_scale.defined() ? at::empty_like(dnormed) : dnormed};
+  with_type(dnormed.scalar_type(), [&]<class T>(T) {
+    using A = kernels::Accumulate<T>;
+    kernels::layer_norm_backward<T>(
+        dnormed.size(0),
+        {dnormed.size(1), elements<T>(dnormed), elements<T>(saved.sum), elements<A>(saved.mean),
+         elements<A>(saved.rstd), elements<A>(layer.weight), elements<T>(dskip), elements<std::int64_t>(skip_row),
+         elements<T>(result.dx), elements<A>(row_scale), row_scale.defined() ? elements<T>(result.dbranch) : nullptr},
+        elements<A>(layer.weight_gradient), elements<A>(layer.bias_gradient), elements<A>(branch_bias_gradient));
+  });
+  return result;
+}
+
+at::Tensor bias_gelu(const at::Tensor& x, const at::Tensor& bias, bool in_place) {
+  at::Tensor activated = in_place ? x : at::empty_like(x);
+  with_type(x.scalar_type(), [&]<class T>(T) {
+    kernels::bias_gelu<T>(x.size(0), x.size(1), elements<T>(x), elements<kernels::Accumulate<T>>(bias),
+                          elements<T>(activated));
+  });
+  return activated;
+}
+
+void bias_gelu_backward(const at::Tensor& dactivated, const at::Tensor& x, const at::Tensor& bias,
+                        const at::Tensor& bias_gradient, bool activate) {
+  with_type(x.scalar_type(), [&]<class T>(T) {
+    using A = kernels::Accumulate<T>;
+    kernels::bias_gelu_backward<T>(x.size(0), x.size(1), elements<T>(dactivated), elements<T>(x), elements<A>(bias),
+                                   elements<T>(dactivated), elements<A>(bias_gradient),
+                                   activate ? elements<T>(x) : nullptr);
+  });
+}
+
+void embed(const at::Tensor& patches, const at::Tensor& table, const at::Tensor& out) {
+  with_type(out.scalar_type(), [&]<class T>(T) {
+    kernels::embed<T>({out.size(0), out.size(1), out.size(2), elements<T>(patches),
+                       elements<kernels::Accumulate<T>>(table), table.dim() == 3, elements<T>(out)});
+  });
+}
+
+EmbedGradients embed_backward(const at::Tensor& dtokens) {
+  const std::int64_t images = dtokens.size(0), tokens = dtokens.size(1), width = dtokens.size(2);
+  const at::ScalarType table = dtokens.scalar_type() == at::kBFloat16 ? at::kFloat : dtokens.scalar_type();
+  EmbedGradients result{at::empty({images, tokens - 1, width}, dtokens.options()),
+                        at::empty({tokens, width}, dtokens.options().dtype(table))};
+  with_type(dtokens.scalar_type(), [&]<class T>(T) {
+    kernels::embed_backward<T>({images, tokens, width, elements<T>(dtokens), elements<T>(result.dpatches),
+                                elements<kernels::Accumulate<T>>(result.dtable)});
+  });
+  return result;
+}
+
+}  // namespace msn
