@@ -13,6 +13,10 @@ InstructionSet instruction_set();
 /// "generic", "AVX2" or "AVX-512".
 std::string_view name_of(InstructionSet set);
 
+/// Whether this processor multiplies bfloat16 numbers itself (AVX512_BF16, which every one with AMX has too; the bf16
+/// extension of an ARM one), so that matrix products of them are faster than those of float32.
+bool has_native_bf16();
+
 /// A form a set: the one of `set`. A set of another processor family has no form of its own.
 template <class Function>
 struct Forms {
