@@ -5,84 +5,90 @@
 #include <cmath>
 
 #include "base/error.hpp"
+#include "kernels/adamw_rows.hpp"
 #include "kernels/for_rows.hpp"
 
 namespace msn::kernels {
 namespace {
 
-template <class T>
-struct AdamWRow {
-  T* parameters;
-  const T* gradients;
-  T* exp_avg;
-  T* exp_avg_sq;
-  T* target;
-  const UpdateRange* rows;
-  T one_minus_beta1, beta2, one_minus_beta2, eps, step_size, root_correction2, keep, momentum, one_minus_momentum;
+std::int64_t length(std::size_t size) {
+  return static_cast<std::int64_t>(size);
+}
 
-  KOKKOS_INLINE_FUNCTION void operator()(std::int64_t row) const {
-    const UpdateRange range = rows[row];
-    const T scale = static_cast<T>(range.gradient_scale);
-    const T epsilon = eps * static_cast<T>(range.epsilon_scale);
-    const T kept = range.decays ? keep : T(1);
-    for (std::int64_t i = range.begin; i < range.end; ++i) {
-      const T gradient = gradients[i] * scale;
-      const T first = exp_avg[i] + (gradient - exp_avg[i]) * one_minus_beta1;
-      const T second = exp_avg_sq[i] * beta2 + one_minus_beta2 * gradient * gradient;
-      exp_avg[i] = first;
-      exp_avg_sq[i] = second;
-      const T denominator = std::sqrt(second) / root_correction2 + epsilon;
-      parameters[i] = parameters[i] * kept - step_size * (first / denominator);
-    }
-    if (range.averaged) {
-      for (std::int64_t i = range.begin; i < range.end; ++i) {
-        target[i] = target[i] * momentum + one_minus_momentum * parameters[i];
-      }
-    }
+template <class T>
+AdamWFactors<T> factors(const UpdateRange& range, const AdamWStep& step) {
+  const double correction1 = 1.0 - std::pow(step.beta1, static_cast<double>(step.count));
+  const double root_correction2 = std::sqrt(1.0 - std::pow(step.beta2, static_cast<double>(step.count)));
+  return {.gradient_scale = static_cast<T>(range.gradient_scale),
+          .one_minus_beta1 = static_cast<T>(1.0 - step.beta1),
+          .beta2 = static_cast<T>(step.beta2),
+          .one_minus_beta2 = static_cast<T>(1.0 - step.beta2),
+          .eps = static_cast<T>(step.eps * range.epsilon_scale * root_correction2),
+          .step_size = static_cast<T>(step.lr / correction1 * root_correction2),
+          .keep = range.decays ? static_cast<T>(1.0 - step.lr * step.weight_decay) : T(1),
+          .momentum = static_cast<T>(step.ema_momentum),
+          .one_minus_momentum = static_cast<T>(1.0 - step.ema_momentum)};
+}
+
+void check(const std::vector<UpdateRange>& ranges, std::size_t parameters, std::size_t target) {
+  std::int64_t end = 0;
+  for (const UpdateRange& range : ranges) {
+    MSN_CHECK(range.begin >= end && range.end >= range.begin && range.end <= length(parameters));
+    MSN_CHECK(!range.averaged || range.end <= length(target));
+    end = range.end;
   }
-};
+}
 
 }  // namespace
 
 template <class T>
 void adamw_ema(std::span<T> parameters, std::span<const T> gradients, std::span<T> exp_avg, std::span<T> exp_avg_sq,
-               std::span<T> target, const std::vector<UpdateRange>& ranges, const AdamWStep& step) {
+               std::span<T> target, const std::vector<UpdateRange>& ranges, const AdamWStep& step,
+               const Bf16Shadows& shadows, InstructionSet set) {
   MSN_CHECK(parameters.size() == gradients.size() && parameters.size() == exp_avg.size() &&
             parameters.size() == exp_avg_sq.size() && step.count > 0);
-  std::vector<UpdateRange> rows;
-  for (const UpdateRange& range : ranges) {
-    MSN_CHECK(range.begin >= 0 && range.end <= static_cast<std::int64_t>(parameters.size()));
-    MSN_CHECK(!range.averaged || range.end <= static_cast<std::int64_t>(target.size()));
-    for (std::int64_t begin = range.begin; begin < range.end; begin += kRowElements) {
-      UpdateRange row = range;
-      row.begin = begin;
-      row.end = std::min(range.end, begin + kRowElements);
-      rows.push_back(row);
+  const bool shadowed = !shadows.parameters.empty();
+  MSN_CHECK(!shadowed || (sizeof(T) == sizeof(float) && shadows.parameters.size() == parameters.size()));
+  MSN_CHECK(shadows.target.size() == (shadowed ? target.size() : 0));
+  check(ranges, parameters.size(), target.size());
+  std::vector<AdamWFactors<T>> of_range;
+  of_range.reserve(ranges.size());
+  for (const UpdateRange& range : ranges)
+    of_range.push_back(factors<T>(range, step));
+
+  const auto run = MSN_FORMS(adamw<T>).of(set);
+  const AdamWArrays<T> arrays{.parameters = parameters.data(),
+                              .gradients = gradients.data(),
+                              .exp_avg = exp_avg.data(),
+                              .exp_avg_sq = exp_avg_sq.data(),
+                              .target = target.data(),
+                              .shadow = shadows.parameters.data(),
+                              .target_shadow = shadows.target.data()};
+  // Rows are cut from the whole buffer, across ranges, so that they are equally long.
+  for_rows(rows_of(length(parameters.size())), [&](std::int64_t row) {
+    const std::int64_t begin = row * kRowElements;
+    const std::int64_t end = std::min(begin + kRowElements, length(parameters.size()));
+    auto range = std::partition_point(ranges.begin(), ranges.end(),
+                                      [&](const UpdateRange& candidate) { return candidate.end <= begin; });
+    for (; range != ranges.end() && range->begin < end; ++range) {
+      run(arrays, of_range[static_cast<std::size_t>(range - ranges.begin())], range->averaged,
+          std::max(begin, range->begin), std::min(end, range->end));
     }
-  }
-  const double correction1 = 1.0 - std::pow(step.beta1, static_cast<double>(step.count));
-  const double correction2 = 1.0 - std::pow(step.beta2, static_cast<double>(step.count));
-  const AdamWRow<T> functor{parameters.data(),
-                            gradients.data(),
-                            exp_avg.data(),
-                            exp_avg_sq.data(),
-                            target.data(),
-                            rows.data(),
-                            static_cast<T>(1.0 - step.beta1),
-                            static_cast<T>(step.beta2),
-                            static_cast<T>(1.0 - step.beta2),
-                            static_cast<T>(step.eps),
-                            static_cast<T>(step.lr / correction1),
-                            static_cast<T>(std::sqrt(correction2)),
-                            static_cast<T>(1.0 - step.lr * step.weight_decay),
-                            static_cast<T>(step.ema_momentum),
-                            static_cast<T>(1.0 - step.ema_momentum)};
-  for_rows(static_cast<std::int64_t>(rows.size()), functor);
+  });
 }
 
-template void adamw_ema<float>(std::span<float>, std::span<const float>, std::span<float>, std::span<float>,
-                               std::span<float>, const std::vector<UpdateRange>&, const AdamWStep&);
-template void adamw_ema<double>(std::span<double>, std::span<const double>, std::span<double>, std::span<double>,
-                                std::span<double>, const std::vector<UpdateRange>&, const AdamWStep&);
+void round_to_bf16(std::span<const float> values, std::span<Bf16> rounded, InstructionSet set) {
+  MSN_CHECK(values.size() == rounded.size());
+  const auto run = MSN_FORMS(to_bf16).of(set);
+  for_rows(rows_of(length(values.size())), [&](std::int64_t row) {
+    run(values.data(), rounded.data(), row * kRowElements, std::min((row + 1) * kRowElements, length(values.size())));
+  });
+}
+
+#define MSN_INSTANTIATE(T)                                                                               \
+  template void adamw_ema<T>(std::span<T>, std::span<const T>, std::span<T>, std::span<T>, std::span<T>, \
+                             const std::vector<UpdateRange>&, const AdamWStep&, const Bf16Shadows&, InstructionSet);
+MSN_INSTANTIATE(float)
+MSN_INSTANTIATE(double)
 
 }  // namespace msn::kernels

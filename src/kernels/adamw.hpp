@@ -5,6 +5,9 @@
 #include <span>
 #include <vector>
 
+#include "kernels/bf16.hpp"
+#include "kernels/instruction_set.hpp"
+
 namespace msn::kernels {
 
 /// A range of a flat buffer whose elements are updated alike.
@@ -27,11 +30,23 @@ struct AdamWStep {
   double ema_momentum = 1;  ///< target = momentum * target + (1 - momentum) * parameter, after the update.
 };
 
+/// Where the update of float32 values leaves them rounded to bfloat16, too: both of the length of the values they
+/// shadow, or both empty.
+struct Bf16Shadows {
+  std::span<Bf16> parameters, target;
+};
+
 /// One pass over flat memory: AdamW with decoupled weight decay (Loshchilov, Hutter, arXiv 1711.05101, algorithm 2,
 /// without the schedule multiplier; eps added after the bias correction) and, on ranges that are averaged, the EMA of
-/// the parameters. All spans have the same length except `target`, which covers at least the averaged ranges.
+/// the parameters. All spans have the same length except `target`, which covers at least the averaged ranges; ranges
+/// ascend and do not overlap. What lies outside of them stays as it is. T is float, or double without shadows. The bits
+/// do not depend on the number of threads.
 template <class T>
 void adamw_ema(std::span<T> parameters, std::span<const T> gradients, std::span<T> exp_avg, std::span<T> exp_avg_sq,
-               std::span<T> target, const std::vector<UpdateRange>& ranges, const AdamWStep& step);
+               std::span<T> target, const std::vector<UpdateRange>& ranges, const AdamWStep& step,
+               const Bf16Shadows& shadows = {}, InstructionSet set = instruction_set());
+
+/// Rounds values to bfloat16 as adamw_ema() does for the shadows: to nearest, ties to even. The spans are equally long.
+void round_to_bf16(std::span<const float> values, std::span<Bf16> rounded, InstructionSet set = instruction_set());
 
 }  // namespace msn::kernels

@@ -13,6 +13,11 @@ namespace msn::kernels {
 /// Elements a row of a flat buffer. Fixed, so that sums over rows have the same bits for any number of threads.
 inline constexpr std::int64_t kRowElements = 16384;
 
+/// Rows of a flat buffer of so many elements; the last may be shorter.
+inline std::int64_t rows_of(std::int64_t elements) {
+  return (elements + kRowElements - 1) / kRowElements;
+}
+
 /// Calls functor(row) for row in [0, rows), in parallel. Kokkos dispatches it where Kokkos has a parallel back end.
 /// With a Serial-only Kokkos (the distributions' packages) an OpenMP loop calls it: the pool is LibTorch's own libgomp.
 /// Call from the main thread only (Kokkos before 4.4 keeps one global scratch).

@@ -11,6 +11,7 @@
 
 #include "base/hdf5.hpp"
 #include "base/random.hpp"
+#include "support/kernels.hpp"
 #include "support/support.hpp"
 
 namespace msn {
@@ -55,6 +56,33 @@ TEST(SumOfSquares, HasTheSameBitsForAnyNumberOfThreads) {
   values[70000] = std::numeric_limits<float>::quiet_NaN();
   EXPECT_TRUE(std::isnan(kernels::sum_of_squares<float>(values)));
   EXPECT_EQ(kernels::sum_of_squares<float>({}), 0.0);
+}
+
+template <class T>
+void compare(std::int64_t count, kernels::InstructionSet set) {
+  const auto values = test::stored<T>(test::uniform(count, -2, 3, 7));
+  double sum = 0;
+  for (const T value : values)
+    sum += double{value} * value;
+  EXPECT_NEAR(kernels::sum_of_squares<T>(values, set), sum, 1e-13 * sum) << count;
+}
+
+TEST(SumOfSquares, EveryInstructionSetSumsAllAndSeesWhatIsNotFinite) {
+  for (const kernels::InstructionSet set : test::instruction_sets()) {
+    SCOPED_TRACE(kernels::name_of(set));
+    for (const std::int64_t count : {1, 31, 33, 16384, 16385, 50003}) {
+      compare<float>(count, set);
+      compare<double>(count, set);
+    }
+    for (const std::size_t place : {std::size_t{0}, std::size_t{40}, std::size_t{16416}}) {  // The last one in a rest.
+      std::vector<float> values(16417, 1e30F);
+      EXPECT_TRUE(std::isfinite(kernels::sum_of_squares<float>(values, set)));
+      values[place] = -std::numeric_limits<float>::infinity();
+      EXPECT_TRUE(std::isinf(kernels::sum_of_squares<float>(values, set)));
+      values[place] = std::numeric_limits<float>::quiet_NaN();
+      EXPECT_TRUE(std::isnan(kernels::sum_of_squares<float>(values, set)));
+    }
+  }
 }
 
 }  // namespace

@@ -2,7 +2,9 @@
 // Made-up numbers in every storage type, and the instruction sets of this machine, for tests of kernels.
 #pragma once
 
+#include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstdint>
 #include <random>
 #include <vector>
@@ -35,6 +37,13 @@ inline double value(double stored) {
 }
 inline double value(kernels::Bf16 stored) {
   return std::bit_cast<float>(static_cast<std::uint32_t>(stored.bits) << 16);
+}
+
+/// The bfloat16 that is nearest to a finite value, of two the one whose last bit is 0.
+inline double nearest_bf16(float number) {
+  if (number == 0) return number;
+  const double unit = std::exp2(std::max(std::ilogb(number), -126) - 7);
+  return std::nearbyint(number / unit) * unit;
 }
 
 /// Bf16 by cutting off: any rounding will do for made-up numbers.
