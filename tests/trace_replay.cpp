@@ -16,6 +16,7 @@
 #include <cmath>
 #include <cstdio>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -78,16 +79,16 @@ class Replay {
         world_(world),
         communicator_(world),
         config_(read_config()),
-        state_(vit_shape(config_.model), config_.model.prototypes, type),
-        stepper_(state_, config_, communicator_) {}
+        state_(vit_shape(config_.model), config_.model.prototypes, type) {}
 
   bool run() {
     load_start();
+    stepper_.emplace(state_, config_, communicator_);
     const Schedules schedules(config_.optim, config_.loss, config_.train, attribute("ipe"));
     for (std::int64_t step = 0; step < attribute("steps"); ++step) {
       const ScheduleValues values = schedules.at(step);
       compare_schedules(step, values);
-      compare_step(step, stepper_.run(read_input(step), values));
+      compare_step(step, stepper_->run(read_input(step), values));
       compare_gradients(step);
       compare_state(step + 1);
     }
@@ -378,7 +379,7 @@ class Replay {
   MpiCommunicator communicator_;
   Config config_;
   TrainState state_;
-  Stepper stepper_;
+  std::optional<Stepper> stepper_;
   std::map<std::string, Worst> worst_;
 };
 

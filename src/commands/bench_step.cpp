@@ -43,7 +43,7 @@ nlohmann::ordered_json to_json(const StepBenchmark& result, const Config& config
   return {{"command", "bench step"},
           {"arch", config.model.arch},
           {"patch_size", config.model.patch_size},
-          {"precision", config.train.precision == Precision::fp64 ? "fp64" : "fp32"},
+          {"precision", name_of(config.train.precision)},
           {"ranks", ranks},
           {"threads", result.threads},
           {"global_batch", config.train.global_batch},

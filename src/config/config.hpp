@@ -14,7 +14,9 @@
 namespace msn {
 
 enum class MaskPer { batch, image };  ///< One mask for the whole global batch (official) or one an image.
-enum class Precision { fp32, fp64 };  ///< fp64 serves trace_replay and tests.
+/// bf16: products of matrices and what lies between them in bfloat16, all else in float32. fp64 serves trace_replay and
+/// tests.
+enum class Precision { fp32, fp64, bf16 };
 enum class Interpolation { bilinear, bicubic };
 /// Order of the two passes of a resize. Pillow up to 12 always goes horizontally first; Pillow 13 goes vertically first
 /// when both passes are needed, h_in > h_out and h_in - h_out > 2 (w_in - w_out).
@@ -125,6 +127,7 @@ struct TrainConfig {
   int epochs = 800;
   std::uint64_t seed = 0;
   Precision precision = Precision::fp32;
+  bool recompute = true;  ///< The backward pass computes norms and activations again instead of keeping them.
   int check_replicas_every =
       100;  ///< Steps between comparisons of the replicated state over ranks; 0: only at checkpoints.
   NonFinite non_finite = NonFinite::abort;
@@ -151,6 +154,7 @@ struct RuntimeConfig {
   double bucket_mib = 25;  ///< MiB of gradients that are summed over ranks in one message; the first one is smaller.
   double watchdog = 600;   ///< Seconds that a section of a step may last before the job is ended; 0: for ever.
   std::vector<std::string> stop_signals{"USR1", "USR2", "TERM"};  ///< Of stop_signal_names(), none twice.
+  bool allow_slow_bf16 = false;  ///< bf16 also on a processor that only emulates it.
   bool job_end = true;  ///< Training stops in time before the job ends, if the environment tells when.
 
   bool operator==(const RuntimeConfig&) const = default;

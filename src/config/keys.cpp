@@ -23,7 +23,7 @@ constexpr std::array kDataInput{"images"sv, "synthetic"sv};
 constexpr std::array kDataCache{"none"sv, "ram"sv};
 constexpr std::array kDataOrder{"shuffled"sv, "blockwise"sv};
 constexpr std::array kMaskPer{"batch"sv, "image"sv};
-constexpr std::array kPrecision{"fp32"sv, "fp64"sv};
+constexpr std::array kPrecision{"fp32"sv, "fp64"sv, "bf16"sv};
 constexpr std::array kNonFinite{"abort"sv, "skip"sv};
 constexpr std::array kInterpolation{"bilinear"sv, "bicubic"sv};
 constexpr std::array kResizeOrder{"horizontal"sv, "pillow13"sv};
@@ -135,6 +135,7 @@ const Key kKeys[] = {
     {"train", "epochs", whole<&C::train, &TrainConfig::epochs>(1, 1000000)},
     {"train", "seed", SeedField{[](Config& c) -> std::uint64_t& { return c.train.seed; }}},
     {"train", "precision", choice<&C::train, &TrainConfig::precision>(kPrecision)},
+    {"train", "recompute", SwitchField{[](Config& c) -> bool& { return c.train.recompute; }}, Effect::none},
     {"train", "check_replicas_every", whole<&C::train, &TrainConfig::check_replicas_every>(0, kMany), Effect::policy},
     {"train", "non_finite", choice<&C::train, &TrainConfig::non_finite>(kNonFinite), Effect::policy},
     {"train", "max_skipped_in_a_row", whole<&C::train, &TrainConfig::max_skipped_in_a_row>(0, kMany), Effect::policy},
@@ -150,6 +151,8 @@ const Key kKeys[] = {
      Effect::policy},
 
     {"runtime", "threads", whole<&C::runtime, &RuntimeConfig::threads>(0, 4096), Effect::none},
+    {"runtime", "allow_slow_bf16", SwitchField{[](Config& c) -> bool& { return c.runtime.allow_slow_bf16; }},
+     Effect::none},
     {"runtime", "bucket_mib", above_min(real<&C::runtime, &RuntimeConfig::bucket_mib>(0, 4096)), Effect::none},
     {"runtime", "watchdog", real<&C::runtime, &RuntimeConfig::watchdog>(0, 1e6), Effect::none},
     {"runtime", "stop_signals",

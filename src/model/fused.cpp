@@ -7,12 +7,25 @@
 #include "kernels/embedding.hpp"
 #include "kernels/gelu.hpp"
 #include "kernels/layer_norm.hpp"
+#include "kernels/work_times.hpp"
 #include "model/kernel_types.hpp"
 #include "model/vit.hpp"
 
 namespace msn {
+namespace {
+
+using kernels::TimedWork;
+using kernels::Work;
+
+/// Bytes of `passes` over a tensor.
+double bytes(int passes, const at::Tensor& tensor) {
+  return passes * static_cast<double>(tensor.nbytes());
+}
+
+}  // namespace
 
 LayerNormed add_layer_norm(const Stream& stream, const Affine& layer) {
+  const TimedWork work(Work::layer_norm, bytes(stream.branch.defined() ? 4 : 2, stream.x));
   const std::int64_t rows = stream.x.size(0);
   LayerNormed result;
   result.sum = stream.branch.defined() ? stream.branch : stream.x;
@@ -31,6 +44,7 @@ LayerNormed add_layer_norm(const Stream& stream, const Affine& layer) {
 }
 
 at::Tensor layer_norm_again(const LayerNormed& saved, const Affine& layer) {
+  const TimedWork work(Work::layer_norm, bytes(2, saved.sum));
   at::Tensor normed = at::empty_like(saved.sum);
   with_type(normed.scalar_type(), [&]<class T>(T) {
     using A = kernels::Accumulate<T>;
@@ -44,6 +58,8 @@ at::Tensor layer_norm_again(const LayerNormed& saved, const Affine& layer) {
 StreamGradient layer_norm_backward(const at::Tensor& dnormed, const LayerNormed& saved, const Affine& layer,
                                    const at::Tensor& dskip, const at::Tensor& skip_row, const at::Tensor& row_scale,
                                    const at::Tensor& branch_bias_gradient) {
+  const TimedWork work(Work::layer_norm, bytes(3 + (row_scale.defined() ? 1 : 0), dnormed) +
+                                             (dskip.defined() ? bytes(1, dskip) : 0));
   StreamGradient result{dnormed, row_scale.defined() ? at::empty_like(dnormed) : dnormed};
   with_type(dnormed.scalar_type(), [&]<class T>(T) {
     using A = kernels::Accumulate<T>;
@@ -58,6 +74,7 @@ StreamGradient layer_norm_backward(const at::Tensor& dnormed, const LayerNormed&
 }
 
 at::Tensor bias_gelu(const at::Tensor& x, const at::Tensor& bias, bool in_place) {
+  const TimedWork work(Work::gelu, bytes(2, x));
   at::Tensor activated = in_place ? x : at::empty_like(x);
   with_type(x.scalar_type(), [&]<class T>(T) {
     kernels::bias_gelu<T>(x.size(0), x.size(1), elements<T>(x), elements<kernels::Accumulate<T>>(bias),
@@ -68,6 +85,7 @@ at::Tensor bias_gelu(const at::Tensor& x, const at::Tensor& bias, bool in_place)
 
 void bias_gelu_backward(const at::Tensor& dactivated, const at::Tensor& x, const at::Tensor& bias,
                         const at::Tensor& bias_gradient, bool activate) {
+  const TimedWork work(Work::gelu, bytes(activate ? 4 : 3, x));
   with_type(x.scalar_type(), [&]<class T>(T) {
     using A = kernels::Accumulate<T>;
     kernels::bias_gelu_backward<T>(x.size(0), x.size(1), elements<T>(dactivated), elements<T>(x), elements<A>(bias),
@@ -77,6 +95,7 @@ void bias_gelu_backward(const at::Tensor& dactivated, const at::Tensor& x, const
 }
 
 void embed(const at::Tensor& patches, const at::Tensor& table, const at::Tensor& out) {
+  const TimedWork work(Work::embedding, bytes(2, out));
   with_type(out.scalar_type(), [&]<class T>(T) {
     kernels::embed<T>({out.size(0), out.size(1), out.size(2), elements<T>(patches),
                        elements<kernels::Accumulate<T>>(table), table.dim() == 3, elements<T>(out)});
@@ -84,6 +103,7 @@ void embed(const at::Tensor& patches, const at::Tensor& table, const at::Tensor&
 }
 
 EmbedGradients embed_backward(const at::Tensor& dtokens) {
+  const TimedWork work(Work::embedding, bytes(2, dtokens));
   const std::int64_t images = dtokens.size(0), tokens = dtokens.size(1), width = dtokens.size(2);
   const at::ScalarType table = dtokens.scalar_type() == at::kBFloat16 ? at::kFloat : dtokens.scalar_type();
   EmbedGradients result{at::empty({images, tokens - 1, width}, dtokens.options()),

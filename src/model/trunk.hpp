@@ -13,6 +13,7 @@
 #include "model/fused.hpp"
 #include "model/layers.hpp"
 #include "model/parameters.hpp"
+#include "model/recompute.hpp"
 #include "model/vit.hpp"
 
 namespace msn {
@@ -30,10 +31,6 @@ struct ViewGroup {
   std::int64_t tokens() const { return patches.size(1) + 1; }
 };
 using ViewGroups = std::vector<ViewGroup>;
-
-/// What the backward pass computes again instead of reading it: norms and activations that the forward pass has had.
-/// Their products are not run again.
-enum class Recompute { nothing, norms_and_activations };
 
 /// What one forward pass leaves for its backward pass. Used once.
 struct Tape {

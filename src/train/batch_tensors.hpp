@@ -7,7 +7,7 @@
 
 namespace msn {
 
-/// The step's input from a batch, with the drop path that the configuration asks for, in `type`. In float32 the patches
+/// The step's input from a batch, with the drop path that the configuration asks for; the patches in `type`. In float32 the patches
 /// are the batch's own memory, which must outlive them.
 StepInput make_step_input(const Batch& batch, const Config& config, at::ScalarType type);
 

@@ -51,16 +51,23 @@ void count_memory(const Config& config, RunPlan& plan) {
   const auto encoder = static_cast<double>(plan.trunk_parameters + plan.head_parameters);
   const auto all = encoder + static_cast<double>(plan.prototype_parameters);
   plan.state_bytes = value_bytes * (4 * all + encoder);
+  if (config.train.precision == Precision::bf16) plan.state_bytes += 2 * (all + encoder);
 
   const auto batch = static_cast<double>(plan.local_batch);
-  const double tape = config.views.random * tape_values(shape, plan.random_tokens) +
-                      (config.views.focal > 0 ? config.views.focal * tape_values(shape, plan.focal_tokens) : 0);
+  const double activation = config.train.precision == Precision::bf16 ? 2 : value_bytes;
+  const Recompute recompute = config.train.recompute ? Recompute::norms_and_activations : Recompute::nothing;
+  const double tape =
+      config.views.random * tape_bytes(shape, plan.random_tokens, activation, value_bytes, recompute) +
+      (config.views.focal > 0
+           ? config.views.focal * tape_bytes(shape, plan.focal_tokens, activation, value_bytes, recompute)
+           : 0);
   // One block of a pass that keeps nothing: the target's, or the gradients of an anchors' block.
   VitShape one_block = shape;
   one_block.depth = 2;
-  const double target_block = tape_values(one_block, plan.target_tokens);
+  const double target_block =
+      tape_bytes(one_block, plan.target_tokens, activation, value_bytes, Recompute::nothing);
   const double anchor_block = 2 * tape / static_cast<double>(shape.depth);
-  plan.activation_bytes = value_bytes * batch * (tape + std::max(target_block, anchor_block));
+  plan.activation_bytes = batch * (tape + std::max(target_block, anchor_block));
 
   const VisiblePatches visible(config.views, config.model.patch_size, config.train.seed, config.train.global_batch);
   double rows = 0;

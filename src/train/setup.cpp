@@ -4,8 +4,10 @@
 #include <string>
 #include <vector>
 
+#include "base/error.hpp"
 #include "base/log.hpp"
 #include "checkpoint/checkpoint.hpp"
+#include "kernels/instruction_set.hpp"
 #include "train/initial_weights.hpp"
 #include "train/plan.hpp"
 
@@ -13,6 +15,22 @@ namespace msn {
 
 at::ScalarType scalar_type(Precision precision) {
   return precision == Precision::fp64 ? at::kDouble : at::kFloat;
+}
+
+at::ScalarType compute_type(Precision precision) {
+  return precision == Precision::bf16 ? at::kBFloat16 : scalar_type(precision);
+}
+
+std::string name_of(Precision precision) {
+  return precision == Precision::bf16 ? "bf16" : precision == Precision::fp64 ? "fp64" : "fp32";
+}
+
+void check_precision(const Config& config) {
+  if (config.train.precision != Precision::bf16 || config.runtime.allow_slow_bf16 || kernels::has_native_bf16()) return;
+  throw config_error("this processor has no instructions for bfloat16 (AVX512_BF16, AMX-BF16) and would be slower with it "
+                     "than with float32",
+                     "train.precision = \"bf16\"",
+                     "train with \"fp32\", or insist with --set runtime.allow_slow_bf16=true");
 }
 
 TrainingInput open_input_of_run(const World& world, const Config& config) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <string>
 
 #include "comm/world.hpp"
 #include "config/config.hpp"
@@ -15,7 +16,15 @@
 
 namespace msn {
 
+/// The type of weights, moments, head and loss.
 at::ScalarType scalar_type(Precision precision);
+/// The type that the trunk computes in.
+at::ScalarType compute_type(Precision precision);
+/// "fp32", "fp64" or "bf16".
+std::string name_of(Precision precision);
+
+/// Throws config_error if the configuration asks for bf16 of a processor that has no instructions for it.
+void check_precision(const Config& config);
 
 /// open_input() beside what else the run needs of a rank's memory. All ranks call.
 TrainingInput open_input_of_run(const World& world, const Config& config);

@@ -9,6 +9,7 @@
 
 #include "kernels/adamw.hpp"
 #include "kernels/reduce.hpp"
+#include "model/kernel_types.hpp"
 #include "objective/prior.hpp"
 #include "train/finite.hpp"
 #include "train/injected.hpp"
@@ -26,6 +27,10 @@ BucketSizes bucket_sizes(const RuntimeConfig& runtime) {
   return sizes;
 }
 
+at::Tensor shadow_of(const Parameters& parameters, Precision precision) {
+  return precision == Precision::bf16 ? parameters.values().to(at::kBFloat16) : at::Tensor();
+}
+
 }  // namespace
 
 Stepper::Stepper(TrainState& state, const Config& config, const Communicator& communicator, Sections* sections)
@@ -37,8 +42,11 @@ Stepper::Stepper(TrainState& state, const Config& config, const Communicator& co
       communicator_(communicator),
       buckets_(state.online, communicator, bucket_sizes(config.runtime)),
       sections_(sections),
-      online_trunk_(state.online, state.shape),
-      target_trunk_(state.target, state.shape),
+      online_shadow_(shadow_of(state.online, config.train.precision)),
+      target_shadow_(shadow_of(state.target, config.train.precision)),
+      online_trunk_(state.online, state.shape, online_shadow_,
+                    config.train.recompute ? Recompute::norms_and_activations : Recompute::nothing),
+      target_trunk_(state.target, state.shape, target_shadow_),
       online_head_(state.online),
       target_head_(state.target) {}
 
@@ -144,10 +152,15 @@ void Stepper::update(double grad_norm, const ScheduleValues& schedule) {
   step.weight_decay = schedule.weight_decay;
   step.count = static_cast<std::int64_t>(state_.step - state_.skipped) + 1;
   step.ema_momentum = schedule.ema_momentum;
+  kernels::Bf16Shadows shadows;
+  if (online_shadow_.defined()) {
+    shadows.parameters = {elements<kernels::Bf16>(online_shadow_), static_cast<std::size_t>(online_shadow_.numel())};
+    shadows.target = {elements<kernels::Bf16>(target_shadow_), static_cast<std::size_t>(target_shadow_.numel())};
+  }
   const auto run = [&]<class T>(T) {
     kernels::adamw_ema<T>(span_of<T>(state_.online.values()), span_of<T>(state_.online.gradients()),
                           span_of<T>(state_.exp_avg), span_of<T>(state_.exp_avg_sq), span_of<T>(state_.target.values()),
-                          ranges, step);
+                          ranges, step, shadows);
   };
   if (state_.online.type() == at::kFloat) {
     run(float{});

@@ -35,11 +35,12 @@ struct StepReport {
   double reduce_wait_seconds = 0;  ///< What of it no computation hid.
 };
 
-/// Runs steps on one state. The step's code is the same for float32 and float64: the state's type decides.
+/// Runs steps on one state. The step's code is the same for all types: the state's decides, and train.precision whether
+/// the trunk computes in bfloat16 beside float32.
 class Stepper {
  public:
-  /// `state`, `communicator` and `sections`, which it enters if they are given, must outlive it. Throws config_error if
-  /// the prior's file is refused.
+  /// `state`, `communicator` and `sections`, which it enters if they are given, must outlive it. `state` is loaded: from
+  /// here on, only steps change its weights. Throws config_error if the prior's file is refused.
   Stepper(TrainState& state, const Config& config, const Communicator& communicator, Sections* sections = nullptr);
 
   /// How the gradients are summed over ranks.
@@ -65,6 +66,8 @@ class Stepper {
   const Communicator& communicator_;
   GradientBuckets buckets_;
   Sections* const sections_;
+  const at::Tensor online_shadow_;  ///< The weights in bfloat16, in the layout of the flat buffer; undefined without.
+  const at::Tensor target_shadow_;
   Trunk online_trunk_;
   Trunk target_trunk_;
   Head online_head_;

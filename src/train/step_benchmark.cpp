@@ -94,6 +94,7 @@ OfRank take_steps(const World& world, const Config& config, const StepBenchmarkO
   TrainState state(vit_shape(config.model), config.model.prototypes, type);
   state.initialise(config.train.seed);
   std::optional<Stepper> stepper;
+  world.agree([&] { check_precision(config); });
   world.agree([&] { stepper.emplace(state, config, communicator, &sections); });
   const TrainingInput input{{}, {}, kImageNetImages, kImageNetImages};
   const std::unique_ptr<BatchSource> batches = make_batches(input, config, world, 0);
@@ -105,7 +106,7 @@ OfRank take_steps(const World& world, const Config& config, const StepBenchmarkO
     sections.begin_step(state.step + 1);
     Batch batch = batches->next();
     const StepReport report =
-        stepper->run(make_step_input(batch, config, type), schedules.at(static_cast<std::int64_t>(state.step)));
+        stepper->run(make_step_input(batch, config, compute_type(config.train.precision)), schedules.at(static_cast<std::int64_t>(state.step)));
     if (!report.finite) {
       throw AgreedError(numerics_error("the benchmark's step is not finite", "step " + std::to_string(step + 1),
                                        "lower optim.lr or optim.clip in the configuration"));

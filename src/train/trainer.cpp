@@ -74,6 +74,7 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
                          const TrainingInput& input, RunRecords& records) {
   auto& [lease, life, status] = records;
   const auto checkpoint = open_run(world, options.run, config, input.fingerprint, options.resume);
+  world.agree([&] { check_precision(config); });
   status.begin();
   const int threads = set_up_threads(world, config.runtime.threads);
   MpiCommunicator communicator(world);
@@ -85,7 +86,7 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
   const at::ScalarType type = scalar_type(config.train.precision);
 
   const std::string backend = "cpu, MPI (" + communicator.description() + "), " +
-                              std::string(type == at::kFloat ? "fp32 (oneDNN)" : "fp64 (BLAS)");
+                              name_of(config.train.precision);
   const std::vector<RankPlace> places = gather_places(world, nullptr);
   const std::uint64_t first = completed_steps(world, checkpoint);
   life.begin(config, {threads, backend, input.fingerprint, first, places});
@@ -134,7 +135,7 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
     if (options.on_batch) options.on_batch(state.step + 1, batch);
     bad.report(batch);
     const ScheduleValues schedule = schedules.at(static_cast<std::int64_t>(state.step));
-    const StepReport step = stepper->run(make_step_input(batch, config, type), schedule);
+    const StepReport step = stepper->run(make_step_input(batch, config, compute_type(config.train.precision)), schedule);
     if (!step.finite) {
       lease.agree(world);
       run_facts.checkpoint = saver.durable();
