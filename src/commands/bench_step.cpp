@@ -15,6 +15,7 @@
 #include "comm/world.hpp"
 #include "commands/bench_config.hpp"
 #include "config/config.hpp"
+#include "train/setup.hpp"
 #include "train/step_benchmark.hpp"
 
 namespace msn {
