@@ -46,6 +46,12 @@ if(MSN_CUDA AND NOT MSN_TORCH)
 endif()
 if(MSN_TORCH)
   find_package(LibTorch REQUIRED)
+  # MKL has products of bfloat16 that add to float32, which libtorch_cpu.so passes on; another BLAS lacks them.
+  include(CheckCXXSourceCompiles)
+  set(CMAKE_REQUIRED_LIBRARIES LibTorch::cpu)
+  check_cxx_source_compiles("extern \"C\" void cblas_gemm_bf16bf16f32(); int main() { cblas_gemm_bf16bf16f32(); }"
+                            MSN_BLAS_HAS_BF16)
+  unset(CMAKE_REQUIRED_LIBRARIES)
   # What the rooms link: one LibTorch for the whole build, and where its libraries lie when msn starts.
   add_library(msn_torch INTERFACE)
   # Lets ATen headers pull in single operators instead of all of them.

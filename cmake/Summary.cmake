@@ -18,9 +18,14 @@ set(_rows
   "libjpeg|${JPEG_VERSION}"
   "libpng|${PNG_VERSION_STRING}")
 if(MSN_TORCH)
+  set(_bf16 "no: weight gradients in bf16 take a second pass")
+  if(MSN_BLAS_HAS_BF16)
+    set(_bf16 "yes")
+  endif()
   list(APPEND _rows
     "LibTorch|${LibTorch_VERSION} (${LibTorch_CPU_LIBRARY})"
     "C++11 string ABI|${LibTorch_CXX11_ABI}"
+    "bf16 in the BLAS|${_bf16}"
     "OpenMP runtime|${LibTorch_OPENMP}")
 else()
   list(APPEND _rows "LibTorch|not used (MSN_TORCH=OFF): only the rooms below it are built")

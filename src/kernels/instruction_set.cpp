@@ -28,6 +28,14 @@ std::string_view name_of(InstructionSet set) {
   return "generic";
 }
 
+Vendor processor_vendor() {
+#if defined(__x86_64__)
+  if (__builtin_cpu_is("intel")) return Vendor::intel;
+  if (__builtin_cpu_is("amd")) return Vendor::amd;
+#endif
+  return Vendor::other;
+}
+
 bool has_native_bf16() {
 #if defined(__x86_64__)
   return __builtin_cpu_supports("avx512bf16") != 0;
@@ -36,6 +44,12 @@ bool has_native_bf16() {
 #else
   return false;
 #endif
+}
+
+std::string processor_name() {
+  const Vendor vendor = processor_vendor();
+  const std::string maker = vendor == Vendor::intel ? "Intel" : vendor == Vendor::amd ? "AMD" : "other";
+  return maker + ", " + std::string(name_of(instruction_set())) + (has_native_bf16() ? ", bf16" : "");
 }
 
 }  // namespace msn::kernels

@@ -2,6 +2,7 @@
 // Hot loops are compiled once for each instruction set (cmake/InstructionSets.cmake) and chosen when the program runs.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 namespace msn::kernels {
@@ -13,9 +14,16 @@ InstructionSet instruction_set();
 /// "generic", "AVX2" or "AVX-512".
 std::string_view name_of(InstructionSet set);
 
+enum class Vendor { intel, amd, other };
+/// Who made this processor.
+Vendor processor_vendor();
+
 /// Whether this processor multiplies bfloat16 numbers itself (AVX512_BF16, which every one with AMX has too; the bf16
 /// extension of an ARM one), so that matrix products of them are faster than those of float32.
 bool has_native_bf16();
+
+/// The vendor, the instruction set and "bf16" where that is native: "Intel, AVX-512, bf16".
+std::string processor_name();
 
 /// A form a set: the one of `set`. A set of another processor family has no form of its own.
 template <class Function>
