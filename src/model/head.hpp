@@ -24,14 +24,13 @@ struct Head {
 /// What a group's backward pass needs.
 struct HeadTape {
   struct Layer {
-    at::Tensor input;        ///< Of the linear layer, [rows, in]
-    at::Tensor normed;       ///< (x - mean) / sqrt(var + eps), [rows, hidden]
-    at::Tensor inverse_std;  ///< [hidden]
-    at::Tensor before_gelu;  ///< [rows, hidden]
+    at::Tensor x;            ///< The linear layer's product, without its bias, [rows, hidden]
+    at::Tensor mean;         ///< Of x over all ranks, [hidden]
+    at::Tensor inverse_std;  ///< 1 / sqrt(var + eps), [hidden]
     double count = 0;        ///< Rows over all ranks.
   };
+  at::Tensor input;  ///< Of the first linear layer, [rows, width]
   Layer layer1, layer2;
-  at::Tensor input3;
 };
 
 /// Class tokens that share one set of batch statistics.
