@@ -59,7 +59,7 @@ struct Right {
 
 /// c [kRows, kVectors vectors] = or += a b over `depth`, all sums in registers.
 template <class A, int kRows, int kVectors>
-[[gnu::noinline]] static void tile(Left<A> a, Right<const A> b, std::int64_t depth, Right<A> c, bool add) {
+MSN_INLINE void tile(Left<A> a, Right<const A> b, std::int64_t depth, Right<A> c, bool add) {
   using V = Vector<A>;
   V sums[kRows][kVectors] = {};
   for (std::int64_t k = 0; k < depth; ++k) {
@@ -95,7 +95,7 @@ MSN_INLINE void last_tile(int rows, Left<A> a, Right<const A> b, std::int64_t de
 }
 
 template <class A, int kVectors>
-static void multiply_panel(std::int64_t rows, Left<A> a, Right<const A> b, std::int64_t depth, Right<A> c, bool add) {
+[[gnu::noinline]] static void multiply_panel(std::int64_t rows, Left<A> a, Right<const A> b, std::int64_t depth, Right<A> c, bool add) {
   constexpr int kRows = tile_rows(kVectors);
   std::int64_t i = 0;
   for (; i + kRows <= rows; i += kRows)
