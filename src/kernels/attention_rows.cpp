@@ -87,6 +87,12 @@ struct BackwardScratch {
         no_key(scratch.take<A>(sizes.columns)) {}
 };
 
+/// The vector of the row that begins at element j.
+template <class A>
+MSN_INLINE const Vector<A>& vector_at(const A* row, std::int64_t j) {
+  return *reinterpret_cast<const Vector<A>*>(row + j);
+}
+
 template <class T, class A>
 MSN_INLINE void gather_rows(std::int64_t rows, std::int64_t width, RowsOf<const T> from, const A* bias, A factor, A* to,
                             std::int64_t to_row) {
@@ -140,7 +146,7 @@ void scatter(std::int64_t rows, std::int64_t width, const A* from, std::int64_t 
   for (std::int64_t i = 0; i < width; i += kLanes<A>) {
     Vector<A> sum = {};
     for (std::int64_t row = 0; row < rows; ++row)
-      sum += *reinterpret_cast<const Vector<A>*>(from + row * from_row + i);
+      sum += vector_at(from, row * from_row + i);
     for (std::int64_t lane = 0; lane < kLanes<A> && i + lane < width; ++lane)
       sums[i + lane] += sum[lane] * factor;
   }
@@ -236,15 +242,12 @@ void fill_no_key(const AttentionShape& shape, const Sizes<A>& sizes, A* no_key) 
 template <class A>
 MSN_INLINE A greatest_of(const A* scores, const A* no_key, std::int64_t columns) {
   using V = Vector<A>;
-  V greatest = *reinterpret_cast<const V*>(scores) + *reinterpret_cast<const V*>(no_key);
+  V greatest = vector_at(scores, 0) + vector_at(no_key, 0);
   for (std::int64_t j = kLanes<A>; j < columns; j += kLanes<A>) {
-    const V value = *reinterpret_cast<const V*>(scores + j) + *reinterpret_cast<const V*>(no_key + j);
+    const V value = vector_at(scores, j) + vector_at(no_key, j);
     greatest = greatest < value ? value : greatest;
   }
-  A result = greatest[0];
-  for (int i = 1; i < kLanes<A>; ++i)
-    result = result < greatest[i] ? greatest[i] : result;
-  return result;
+  return greatest_of_lanes<A>(greatest);
 }
 
 /// Replaces scores by their exponentials over that of the greatest; what is not a number stays so, and so does its sum.
@@ -255,14 +258,14 @@ void exponentials(std::int64_t rows, std::int64_t columns, A* scores, const A* n
     ahead.fetch(query + row);
     A* score = scores + row * columns;
     const A top = greatest_of<A>(score, no_key, columns);
-    A sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (std::int64_t j = 0; j < columns; ++j) {
+#pragma omp simd
+    for (std::int64_t j = 0; j < columns; ++j)
       score[j] = exponential(score[j] + no_key[j] - top);
-      sum += score[j];
-    }
+    Vector<A> sum = vector_at(score, 0);
+    for (std::int64_t j = kLanes<A>; j < columns; j += kLanes<A>)
+      sum += vector_at(score, j);
     greatest[row] = top;
-    sums[row] = sum;
+    sums[row] = sum_of_lanes<A>(sum);
   }
 }
 
@@ -276,16 +279,17 @@ void softmax_backward(std::int64_t rows, std::int64_t columns, A* scores, A* dsc
     A* score = scores + row * columns;
     A* dscore = dscores + row * columns;
     const A log_sum = log_sums[row];
-    A sum = 0, total = 0;
-#pragma omp simd reduction(+ : sum, total)
-    for (std::int64_t j = 0; j < columns; ++j) {
+#pragma omp simd
+    for (std::int64_t j = 0; j < columns; ++j)
       score[j] = exponential(score[j] + no_key[j] - log_sum);
-      sum += score[j] * dscore[j];
-      total += score[j];
+    Vector<A> sum = {}, total = {};
+    for (std::int64_t j = 0; j < columns; j += kLanes<A>) {
+      sum += vector_at(score, j) * vector_at(dscore, j);
+      total += vector_at(score, j);
     }
     // The total is 1 to the rounding of log_sum. With it the gradients of a row's scores sum to 0 nevertheless, so that
     // what all keys have in common, their bias, leaves nothing in dq.
-    const A mean = sum / total;
+    const A mean = sum_of_lanes<A>(sum) / sum_of_lanes<A>(total);
 #pragma omp simd
     for (std::int64_t j = 0; j < columns; ++j)
       dscore[j] = score[j] * (dscore[j] - mean);
