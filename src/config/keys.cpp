@@ -150,6 +150,10 @@ const Key kKeys[] = {
      Effect::policy},
 
     {"runtime", "threads", whole<&C::runtime, &RuntimeConfig::threads>(0, 4096), Effect::none},
+    {"runtime", "gemm",
+     PathField{[](Config& c) -> std::filesystem::path& { return c.runtime.gemm; },
+               "\"auto\", \"mkl\", \"onednn\" or the name of a file of msn bench gemm"},
+     Effect::none},
     {"runtime", "bucket_mib", above_min(real<&C::runtime, &RuntimeConfig::bucket_mib>(0, 4096)), Effect::none},
     {"runtime", "watchdog", real<&C::runtime, &RuntimeConfig::watchdog>(0, 1e6), Effect::none},
     {"runtime", "stop_signals",

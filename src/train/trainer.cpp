@@ -22,6 +22,7 @@
 #include "train/bad_samples.hpp"
 #include "train/batch_tensors.hpp"
 #include "train/bundle.hpp"
+#include "train/gemm_setup.hpp"
 #include "train/injected.hpp"
 #include "train/input.hpp"
 #include "train/lives.hpp"
@@ -76,6 +77,7 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
   const auto checkpoint = open_run(world, options.run, config, input.fingerprint, options.resume);
   status.begin();
   const int threads = set_up_threads(world, config.runtime.threads);
+  set_up_gemm_of_run(world, config, checkpoint);
   MpiCommunicator communicator(world);
   sections.measure_waits_by(
       [&] { return communicator.wait_seconds() + world.recorder().seconds_inside(Channel::world); });
@@ -85,7 +87,7 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
   const at::ScalarType type = scalar_type(config.train.precision);
 
   const std::string backend = "cpu, MPI (" + communicator.description() + "), " +
-                              std::string(type == at::kFloat ? "fp32 (oneDNN)" : "fp64 (BLAS)");
+                              std::string(type == at::kFloat ? "fp32" : "fp64");
   const std::vector<RankPlace> places = gather_places(world, nullptr);
   const std::uint64_t first = completed_steps(world, checkpoint);
   life.begin(config, {threads, backend, input.fingerprint, first, places});
