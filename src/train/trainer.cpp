@@ -86,8 +86,8 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
   const std::uint64_t last = std::min(total, options.max_steps.value_or(total));
   const at::ScalarType type = scalar_type(config.train.precision);
 
-  const std::string backend = "cpu, MPI (" + communicator.description() + "), " +
-                              std::string(type == at::kFloat ? "fp32" : "fp64");
+  const std::string backend =
+      "cpu, MPI (" + communicator.description() + "), " + std::string(type == at::kFloat ? "fp32" : "fp64");
   const std::vector<RankPlace> places = gather_places(world, nullptr);
   const std::uint64_t first = completed_steps(world, checkpoint);
   life.begin(config, {threads, backend, input.fingerprint, first, places});
