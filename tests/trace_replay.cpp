@@ -88,7 +88,10 @@ class Replay {
     for (std::int64_t step = 0; step < attribute("steps"); ++step) {
       const ScheduleValues values = schedules.at(step);
       compare_schedules(step, values);
-      compare_step(step, stepper_->run(read_input(step), values));
+      const at::Tensor prototypes = state_.online.value("prototypes").clone();
+      const StepReport report = stepper_->run(read_input(step), values);
+      compare_step(step, report);
+      compare_predictions(step, report, prototypes);
       compare_gradients(step);
       compare_state(step + 1);
     }
@@ -254,12 +257,19 @@ class Replay {
     const std::string mine = prefix_ + numbered("step", step) + "/rank" + std::to_string(world_.rank()) + "/";
     const std::map<std::string, at::Tensor> tensors{{"z", report.z},
                                                     {"h", report.h},
-                                                    {"anchor_probs", report.objective.anchor_probs},
-                                                    {"target_probs", report.objective.target_probs},
                                                     {"sharpened", report.objective.sharpened},
                                                     {"targets", report.objective.targets}};
     for (const auto& [name, tensor] : tensors) {
       if (file_.exists(mine + name)) compare(name, tensor, mine + name);
+    }
+  }
+
+  /// Of the embeddings with the prototypes that the step began with.
+  void compare_predictions(std::int64_t step, const StepReport& report, const at::Tensor& prototypes) {
+    const std::string mine = prefix_ + numbered("step", step) + "/rank" + std::to_string(world_.rank()) + "/";
+    const std::map<std::string, at::Tensor> embeddings{{"anchor_probs", report.z}, {"target_probs", report.h}};
+    for (const auto& [name, x] : embeddings) {
+      if (file_.exists(mine + name)) compare(name, predictions(x, prototypes, 1, config_.loss), mine + name);
     }
   }
 

@@ -71,9 +71,9 @@ struct BalanceRows {
 MSN_DECLARE_FORMS(
     template <class T> void normalise_rows(const UnitRows<T>& a, std::int64_t begin, std::int64_t end);
     template <class T> void normalise_rows_backward(const UnitRowsBackward<T>& a, std::int64_t begin, std::int64_t end);
-    /// `scratch` [prototypes] is room for a row.
     template <class T>
     void sharpened_predictions(const SharpenedPredictions<T>& a, std::int64_t begin, std::int64_t end);
+    /// `scratch` [prototypes] is room for a row.
     template <class T>
     void anchor_predictions(const AnchorPredictions<T>& a, std::int64_t begin, std::int64_t end, T* scratch, T* part);
     /// `scratch` [2, prototypes] is room for two rows.

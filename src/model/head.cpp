@@ -12,6 +12,7 @@
 
 #include "base/error.hpp"
 #include "kernels/batch_norm.hpp"
+#include "kernels/work_times.hpp"
 #include "model/gemm.hpp"
 
 namespace msn {
@@ -182,6 +183,7 @@ void add_weight_gradients(const std::vector<HeadGroup>& groups, const std::vecto
 }  // namespace
 
 std::vector<at::Tensor> heads_forward(const std::vector<HeadGroup>& groups, const Communicator& communicator) {
+  const kernels::TimedWork work(kernels::Work::head);
   std::vector<at::Tensor> xs;
   for (const HeadGroup& group : groups) {
     MSN_CHECK(group.x.size(0) * communicator.size() > 1);  // One row has no variance.
@@ -199,6 +201,7 @@ std::vector<at::Tensor> heads_forward(const std::vector<HeadGroup>& groups, cons
 // The weights' gradients are computed while messages are under way.
 std::vector<at::Tensor> heads_backward(const std::vector<HeadGroup>& groups, const std::vector<at::Tensor>& dz,
                                        const Communicator& communicator) {
+  const kernels::TimedWork work(kernels::Work::head);
   std::vector<at::Tensor> inputs;
   for (std::size_t g = 0; g < groups.size(); ++g) {
     MSN_CHECK(groups[g].tape != nullptr);

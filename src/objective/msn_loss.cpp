@@ -2,107 +2,150 @@
 #include "objective/msn_loss.hpp"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/_log_softmax.h>
-#include <ATen/ops/_softmax.h>
-#include <ATen/ops/cat.h>
-#include <ATen/ops/mm.h>
-#include <ATen/ops/zeros.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 
-#include <cmath>
+#include <cstddef>
+#include <vector>
 
 #include "base/error.hpp"
+#include "kernels/prototype_loss.hpp"
+#include "kernels/work_times.hpp"
+#include "model/gemm.hpp"
+#include "model/kernel_types.hpp"
 #include "objective/sinkhorn.hpp"
 
 namespace msn {
 namespace {
 
-constexpr double kNormEps = 1e-12;  // As torch.nn.functional.normalize.
+using kernels::TimedWork;
 
 struct Normalised {
   at::Tensor unit;     ///< x / |x|
-  at::Tensor inverse;  ///< 1 / |x|, [rows, 1]
+  at::Tensor inverse;  ///< 1 / |x|, [rows]
 };
 
+template <class T>
 Normalised normalise(const at::Tensor& x) {
-  const at::Tensor inverse = x.norm(2, {1}, true).clamp_min_(kNormEps).reciprocal_();
-  return {x * inverse, inverse};
+  const at::Tensor rows = x.contiguous();
+  Normalised result{at::empty_like(rows), at::empty({rows.size(0)}, rows.options())};
+  kernels::normalise_rows<T>(rows.size(0), rows.size(1), elements<T>(rows), elements<T>(result.unit),
+                             elements<T>(result.inverse));
+  return result;
 }
 
-/// Gradient of x from that of x / |x|.
-at::Tensor normalise_backward(const at::Tensor& dunit, const Normalised& x) {
-  return (dunit - x.unit * (x.unit * dunit).sum(1, true)).mul_(x.inverse);
+/// `gradient`, of x / |x|, becomes that of x.
+template <class T>
+at::Tensor normalise_backward(const at::Tensor& gradient, const Normalised& x) {
+  kernels::normalise_rows_backward<T>(gradient.size(0), gradient.size(1), elements<T>(x.unit), elements<T>(x.inverse),
+                                      elements<T>(gradient));
+  return gradient;
+}
+
+kernels::Prediction prediction(const LossConfig& config) {
+  return {config.temperature, config.label_smoothing};
+}
+
+at::Tensor cosines(const Normalised& x, const Normalised& prototypes) {
+  return product(x.unit, prototypes.unit.t()).contiguous();
+}
+
+/// What the step and predictions() share.
+struct Sharpened {
+  at::Tensor predictions;
+  double total = 0;  ///< The sum of all.
+};
+
+template <class T>
+Sharpened sharpen_predictions(const at::Tensor& x, const Normalised& prototypes, double sharpen,
+                              const LossConfig& config) {
+  Sharpened result{cosines(normalise<T>(x), prototypes)};
+  result.total = kernels::sharpened_predictions<T>(result.predictions.size(0), result.predictions.size(1),
+                                                   prediction(config), sharpen, elements<T>(result.predictions));
+  return result;
 }
 
 std::int64_t distinct(const at::Tensor& indices, std::int64_t bound) {
-  const at::Tensor seen = at::zeros({bound}, at::kLong);
-  seen.index_fill_(0, indices, 1);
-  return seen.sum().item<std::int64_t>();
+  std::vector<bool> seen(static_cast<std::size_t>(bound));
+  std::int64_t count = 0;
+  for (std::int64_t i = 0; i < indices.numel(); ++i) {
+    auto index = seen[static_cast<std::size_t>(indices.const_data_ptr<std::int64_t>()[i])];
+    count += index ? 0 : 1;
+    index = true;
+  }
+  return count;
 }
 
-/// (1 - s) p + s / K of predictions p [rows, K].
-at::Tensor smooth(const at::Tensor& p, double smoothing) {
-  if (smoothing == 0) return p;
-  return p * (1 - smoothing) + smoothing / static_cast<double>(p.size(1));
+/// Which prototypes the targets of this rank choose, and how surely.
+template <class T>
+void describe_targets(LossResult& result) {
+  const std::int64_t samples = result.targets.size(0), k = result.targets.size(1);
+  result.chosen = at::empty({samples}, at::kLong);
+  const kernels::Extremes sums =
+      kernels::row_extremes<T>(samples, k, elements<T>(result.targets), result.chosen.mutable_data_ptr<std::int64_t>());
+  result.parts.prototypes_used = static_cast<double>(distinct(result.chosen, k));
+  result.parts.max_target = sums.largest / static_cast<double>(samples);
+  result.parts.min_target = sums.smallest / static_cast<double>(samples);
+}
+
+template <class T>
+LossResult loss_in(const at::Tensor& z, const at::Tensor& h, const at::Tensor& prototypes, double sharpen,
+                   const LossConfig& config, const at::Tensor& log_prior, const Communicator& communicator) {
+  const TimedWork work(kernels::Work::loss);
+  const std::int64_t rows = z.size(0), k = prototypes.size(0);
+  const auto count = static_cast<double>(rows);
+  const Normalised anchors = normalise<T>(z), protos = normalise<T>(prototypes);
+  LossResult result;
+  LossParts& parts = result.parts;
+
+  // One message: the mean prediction's sums, and the total of the targets for Sinkhorn.
+  const at::Tensor message = at::empty({k + 1}, at::kDouble);
+  const at::Tensor logits = cosines(anchors, protos);  // Over the temperature they are; later their gradient.
+  std::vector<kernels::RowSoftmax<T>> softmax(static_cast<std::size_t>(rows));
+  parts.entropy = kernels::anchor_predictions<T>(rows, k, prediction(config), elements<T>(logits), softmax.data(),
+                                                 message.mutable_data_ptr<double>()) /
+                  count;
+  message.narrow(0, 0, k).div_(count);
+  const Sharpened sharpened = sharpen_predictions<T>(h, protos, sharpen, config);
+  result.sharpened = sharpened.predictions;
+  message[k].fill_(sharpened.total);
+  communicator.sum(message, "mean prediction");
+  const at::Tensor mean_probs = message.narrow(0, 0, k) / communicator.size();
+  const at::Tensor mean_over_prior = mean_probs.log() - log_prior;  // In logarithms.
+  parts.me_max = (mean_probs * mean_over_prior).sum().item<double>();
+
+  result.targets = config.sinkhorn > 0
+                       ? sinkhorn(result.sharpened, message[k].item<double>(), config.sinkhorn, communicator)
+                       : result.sharpened;
+  describe_targets<T>(result);
+
+  // d me-max / d prediction = log(mean / prior) + 1.
+  const at::Tensor slopes = (mean_over_prior + 1).mul_(config.me_max).to(prototypes.scalar_type());
+  const kernels::AnchorLoss<T> loss{elements<T>(result.targets), result.targets.size(0), elements<T>(slopes),
+                                    config.entropy, 1 / count};
+  parts.cross_entropy =
+      kernels::anchor_gradients<T>(rows, k, prediction(config), loss, softmax.data(), elements<T>(logits)) / count;
+  parts.loss = parts.cross_entropy + config.me_max * parts.me_max + config.entropy * parts.entropy;
+
+  result.dz = normalise_backward<T>(product(logits, protos.unit).contiguous(), anchors);
+  result.dprototypes = normalise_backward<T>(product(logits.t(), anchors.unit).contiguous(), protos);
+  return result;
 }
 
 }  // namespace
 
 LossResult msn_loss(const at::Tensor& z, const at::Tensor& h, const at::Tensor& prototypes, double sharpen,
                     const LossConfig& config, const at::Tensor& log_prior, const Communicator& communicator) {
-  const std::int64_t k = prototypes.size(0);
-  const std::int64_t views = z.size(0) / h.size(0);
-  MSN_CHECK(views * h.size(0) == z.size(0));
-  MSN_CHECK(log_prior.numel() == k);
-  const auto rows = static_cast<double>(z.size(0));
-  const double smoothing = config.label_smoothing;
-  const Normalised anchors = normalise(z);
-  const Normalised protos = normalise(prototypes);
+  MSN_CHECK(z.size(0) % h.size(0) == 0);
+  MSN_CHECK(log_prior.numel() == prototypes.size(0));
+  return z.scalar_type() == at::kFloat ? loss_in<float>(z, h, prototypes, sharpen, config, log_prior, communicator)
+                                       : loss_in<double>(z, h, prototypes, sharpen, config, log_prior, communicator);
+}
 
-  LossResult result;
-  const at::Tensor logits = at::mm(anchors.unit, protos.unit.t()).div_(config.temperature);
-  at::Tensor log_probs = at::_log_softmax(logits, 1, false);
-  const at::Tensor p = log_probs.exp();
-  result.anchor_probs = smooth(p, smoothing);
-  if (smoothing > 0) log_probs = result.anchor_probs.log();
-
-  const at::Tensor target_logits = at::mm(normalise(h).unit, protos.unit.t()).div_(config.temperature);
-  result.target_probs = smooth(at::_softmax(target_logits, 1, false), smoothing);
-  // p^(1/T) / Σ p^(1/T) is a softmax of log p over T, without powers of small numbers.
-  result.sharpened = at::_softmax((smoothing > 0 ? result.target_probs.log() : target_logits).div(sharpen), 1, false);
-
-  // One message: the mean prediction's sums, and the total of the targets for Sinkhorn.
-  const at::Tensor message =
-      at::cat({result.anchor_probs.mean(0).to(at::kDouble), result.sharpened.sum().to(at::kDouble).reshape({1})});
-  communicator.sum(message, "mean prediction");
-  const at::Tensor mean_probs = message.narrow(0, 0, k) / communicator.size();
-  const at::Tensor mean_over_prior = mean_probs.log() - log_prior;  // In logarithms.
-  result.targets = config.sinkhorn > 0
-                       ? sinkhorn(result.sharpened, message[k].item<double>(), config.sinkhorn, communicator)
-                       : result.sharpened;
-
-  const at::Tensor targets = result.targets.repeat({views, 1});
-  LossParts& parts = result.parts;
-  parts.cross_entropy = -(targets * log_probs).sum().item<double>() / rows;
-  parts.me_max = (mean_probs * mean_over_prior).sum().item<double>();
-  parts.entropy = -(result.anchor_probs * log_probs).sum().item<double>() / rows;
-  parts.loss = parts.cross_entropy + config.me_max * parts.me_max + config.entropy * parts.entropy;
-  parts.prototypes_used = static_cast<double>(distinct(result.targets.argmax(1), k));
-  parts.max_target = result.targets.amax(1).mean().item<double>();
-  parts.min_target = result.targets.amin(1).mean().item<double>();
-
-  // Through a prediction's element: d cross entropy / dp = -t / p, d me-max / dp = log(mean / prior) + 1,
-  // d entropy / dp = -(log p + 1). Through the softmax: dlogits = p dp - p Σ p dp, for the cross-entropy (Σ t) p - t.
-  at::Tensor dp = (mean_over_prior + 1).mul_(config.me_max).to(p.scalar_type()).unsqueeze(0);
-  if (config.entropy != 0) dp = dp - (log_probs + 1) * config.entropy;
-  if (smoothing > 0) dp = (dp - targets / result.anchor_probs) * (1 - smoothing);
-  const at::Tensor weighted = p * dp;
-  at::Tensor dlogits = weighted - p * weighted.sum(1, true);
-  if (smoothing == 0) dlogits.add_(p * targets.sum(1, true) - targets);
-  dlogits.div_(rows * config.temperature);
-
-  result.dz = normalise_backward(at::mm(dlogits, protos.unit), anchors);
-  result.dprototypes = normalise_backward(at::mm(dlogits.t(), anchors.unit), protos);
-  return result;
+at::Tensor predictions(const at::Tensor& x, const at::Tensor& prototypes, double sharpen, const LossConfig& config) {
+  return x.scalar_type() == at::kFloat
+             ? sharpen_predictions<float>(x, normalise<float>(prototypes), sharpen, config).predictions
+             : sharpen_predictions<double>(x, normalise<double>(prototypes), sharpen, config).predictions;
 }
 
 }  // namespace msn

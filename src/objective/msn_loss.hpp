@@ -24,12 +24,11 @@ struct LossParts {
 
 struct LossResult {
   LossParts parts;
-  at::Tensor dz;            ///< Gradient of z, [anchor rows, out].
-  at::Tensor dprototypes;   ///< This rank's gradient of the prototypes, [K, out]. The official code sums it over ranks.
-  at::Tensor anchor_probs;  ///< [anchor rows, K], smoothed where that is on.
-  at::Tensor target_probs;  ///< [samples, K], likewise; before sharpening.
-  at::Tensor sharpened;     ///< [samples, K], before Sinkhorn.
-  at::Tensor targets;       ///< [samples, K]
+  at::Tensor dz;           ///< Gradient of z, [anchor rows, out].
+  at::Tensor dprototypes;  ///< This rank's gradient of the prototypes, [K, out]. The official code sums it over ranks.
+  at::Tensor sharpened;    ///< [samples, K], before Sinkhorn.
+  at::Tensor targets;      ///< [samples, K]
+  at::Tensor chosen;       ///< The prototype of each sample's largest target, [samples] int64.
 };
 
 /// z [anchor rows, out]: embeddings of the anchors, view-major (row v * samples + b); h [samples, out]: of the target
@@ -40,5 +39,9 @@ struct LossResult {
 /// iteration.
 LossResult msn_loss(const at::Tensor& z, const at::Tensor& h, const at::Tensor& prototypes, double sharpen,
                     const LossConfig& config, const at::Tensor& log_prior, const Communicator& communicator);
+
+/// The predictions [rows, K] of embeddings x [rows, out] as msn_loss() makes its targets before Sinkhorn: p^(1/sharpen)
+/// over its sum; with sharpen 1 it is p.
+at::Tensor predictions(const at::Tensor& x, const at::Tensor& prototypes, double sharpen, const LossConfig& config);
 
 }  // namespace msn

@@ -2,20 +2,37 @@
 #include "objective/sinkhorn.hpp"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
+
+#include "kernels/prototype_loss.hpp"
+#include "model/kernel_types.hpp"
 
 namespace msn {
+namespace {
+
+template <class T>
+at::Tensor balance(const at::Tensor& targets, double total, int iterations, const Communicator& communicator) {
+  const std::int64_t rows = targets.size(0), prototypes = targets.size(1);
+  const double all_rows = static_cast<double>(rows) * communicator.size();
+  at::Tensor q = targets.clone(at::MemoryFormat::Contiguous);
+  const at::Tensor sums = at::empty({prototypes}, at::kDouble);
+  kernels::column_sums<T>(rows, prototypes, elements<T>(q), sums.mutable_data_ptr<double>());
+  double of_all = total;  // The sum of q over all ranks.
+  for (int i = 0; i < iterations; ++i) {
+    const at::Tensor mass = sums / of_all;  // Of every prototype over the global batch.
+    communicator.sum(mass, "Sinkhorn");
+    const at::Tensor factors = (mass * (static_cast<double>(prototypes) * of_all)).reciprocal_().to(q.scalar_type());
+    kernels::balance_rows<T>(rows, prototypes, elements<T>(factors), elements<T>(q), sums.mutable_data_ptr<double>());
+    of_all = all_rows;
+  }
+  return q;
+}
+
+}  // namespace
 
 at::Tensor sinkhorn(const at::Tensor& targets, double total, int iterations, const Communicator& communicator) {
-  const auto prototypes = static_cast<double>(targets.size(1));
-  const auto rows = static_cast<double>(targets.size(0)) * communicator.size();
-  at::Tensor q = targets / total;
-  for (int i = 0; i < iterations; ++i) {
-    const at::Tensor mass = q.sum(0).to(at::kDouble);  // Of every prototype over the global batch.
-    communicator.sum(mass, "Sinkhorn");
-    q = q / (mass * prototypes).to(q.scalar_type());
-    q = q / (q.sum(1, true) * rows);
-  }
-  return q * rows;
+  return targets.scalar_type() == at::kFloat ? balance<float>(targets, total, iterations, communicator)
+                                             : balance<double>(targets, total, iterations, communicator);
 }
 
 }  // namespace msn

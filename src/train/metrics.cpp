@@ -34,7 +34,7 @@ StepMetrics gather_metrics(const StepReport& report, const RankFacts& facts, con
   const std::int64_t prototypes = report.objective.targets.size(1);
   const at::Tensor message = at::zeros({count + prototypes}, at::kDouble);
   std::copy(times.begin(), times.end(), std::copy(scalars.begin(), scalars.end(), message.mutable_data_ptr<double>()));
-  message.narrow(0, count, prototypes).index_fill_(0, report.objective.targets.argmax(1), 1.0);
+  message.narrow(0, count, prototypes).index_fill_(0, report.objective.chosen, 1.0);
 
   const at::Tensor all = communicator.gather(message, "metrics");
   const at::Tensor mean = all.mean(0);
