@@ -52,6 +52,9 @@ CheckpointFacts facts_of(const Json& json) {
     surroundings->at("threads").get_to(facts.threads);
     surroundings->at("torch").get_to(facts.torch);
     surroundings->at("instruction_set").get_to(facts.instruction_set);
+    // Absent from the manifests of versions that had one back end of matrix products.
+    facts.processor = surroundings->value("processor", "");
+    facts.gemm = surroundings->value("gemm", "");
   }
   return facts;
 }
@@ -172,7 +175,11 @@ std::string manifest_text(const Manifest& manifest) {
       {"skipped", facts.skipped},
       {"skipped_in_a_row", facts.skipped_in_a_row},
       {"surroundings",
-       {{"threads", facts.threads}, {"torch", facts.torch}, {"instruction_set", facts.instruction_set}}},
+       {{"threads", facts.threads},
+        {"torch", facts.torch},
+        {"instruction_set", facts.instruction_set},
+        {"processor", facts.processor},
+        {"gemm", facts.gemm}}},
       {"files", Json::array()},
       {"tensors", Json::array()},
       {"written",

@@ -43,6 +43,8 @@ struct CheckpointFacts {
   int threads = 0;              ///< Compute threads of a rank; 0: unknown.
   std::string torch;            ///< Version of LibTorch; empty: unknown.
   std::string instruction_set;  ///< That LibTorch uses; empty: unknown.
+  std::string processor;        ///< Its kind; empty: unknown.
+  std::string gemm;             ///< Which back ends computed matrix products; empty: unknown.
 
   bool operator==(const CheckpointFacts&) const = default;
 };

@@ -150,7 +150,8 @@ struct CheckpointConfig {
 };
 
 struct RuntimeConfig {
-  int threads = 0;         ///< Compute threads a rank; 0: cores this rank may use.
+  int threads = 0;                      ///< Compute threads a rank; 0: cores this rank may use.
+  std::filesystem::path gemm = "auto";  ///< "auto", "mkl", "onednn" or a file of msn bench gemm.
   double bucket_mib = 25;  ///< MiB of gradients that are summed over ranks in one message; the first one is smaller.
   double watchdog = 600;   ///< Seconds that a section of a step may last before the job is ended; 0: for ever.
   std::vector<std::string> stop_signals{"USR1", "USR2", "TERM"};  ///< Of stop_signal_names(), none twice.

@@ -151,6 +151,10 @@ const Key kKeys[] = {
      Effect::policy},
 
     {"runtime", "threads", whole<&C::runtime, &RuntimeConfig::threads>(0, 4096), Effect::none},
+    {"runtime", "gemm",
+     PathField{[](Config& c) -> std::filesystem::path& { return c.runtime.gemm; },
+               "\"auto\", \"mkl\", \"onednn\" or the name of a file of msn bench gemm"},
+     Effect::none},
     {"runtime", "allow_slow_bf16", SwitchField{[](Config& c) -> bool& { return c.runtime.allow_slow_bf16; }},
      Effect::none},
     {"runtime", "bucket_mib", above_min(real<&C::runtime, &RuntimeConfig::bucket_mib>(0, 4096)), Effect::none},

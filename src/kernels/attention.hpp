@@ -8,6 +8,7 @@
 
 namespace msn::kernels {
 
+/// All but `images` at least 1.
 struct AttentionShape {
   std::int64_t images, heads;
   std::int64_t queries, keys;  ///< Rows an image: as many queries as keys, or the class token alone.

@@ -11,6 +11,8 @@ double log(double) noexcept;
 namespace msn::kernels::MSN_ISA {
 namespace {
 
+constexpr std::int64_t kCacheLine = 64;
+
 /// Added to the scores of columns beyond the last key: their exponentials vanish in every sum.
 constexpr double kNoKey = -1e30;
 
@@ -85,6 +87,12 @@ struct BackwardScratch {
         no_key(scratch.take<A>(sizes.columns)) {}
 };
 
+/// The vector of the row that begins at element j.
+template <class A>
+MSN_INLINE const Vector<A>& vector_at(const A* row, std::int64_t j) {
+  return *reinterpret_cast<const Vector<A>*>(row + j);
+}
+
 template <class T, class A>
 MSN_INLINE void gather_rows(std::int64_t rows, std::int64_t width, RowsOf<const T> from, const A* bias, A factor, A* to,
                             std::int64_t to_row) {
@@ -116,16 +124,13 @@ void gather(std::int64_t rows, std::int64_t width, RowsOf<const T> from, const A
 
 template <class T, class A>
 MSN_INLINE void scatter_rows(std::int64_t rows, std::int64_t width, const A* from, std::int64_t from_row, A factor,
-                             RowsOf<T> to, A* sums) {
+                             RowsOf<T> to) {
   for (std::int64_t row = 0; row < rows; ++row) {
     const A* in = from + row * from_row;
     T* out = to.data + row * to.stride;
 #pragma omp simd
-    for (std::int64_t i = 0; i < width; ++i) {
-      const A value = in[i] * factor;
-      store(out[i], value);
-      sums[i] += value;
-    }
+    for (std::int64_t i = 0; i < width; ++i)
+      store(out[i], in[i] * factor);
   }
 }
 
@@ -134,9 +139,16 @@ template <class T, class A>
 void scatter(std::int64_t rows, std::int64_t width, const A* from, std::int64_t from_row, A factor, RowsOf<T> to,
              A* sums) {
   if (width == 64) {
-    scatter_rows<T, A>(rows, 64, from, 64, factor, to, sums);
+    scatter_rows<T, A>(rows, 64, from, 64, factor, to);
   } else {
-    scatter_rows<T, A>(rows, width, from, from_row, factor, to, sums);
+    scatter_rows<T, A>(rows, width, from, from_row, factor, to);
+  }
+  for (std::int64_t i = 0; i < width; i += kLanes<A>) {
+    Vector<A> sum = {};
+    for (std::int64_t row = 0; row < rows; ++row)
+      sum += vector_at(from, row * from_row + i);
+    for (std::int64_t lane = 0; lane < kLanes<A> && i + lane < width; ++lane)
+      sums[i + lane] += sum[lane] * factor;
   }
 }
 
@@ -177,68 +189,6 @@ void multiply_panels(const AttentionShape& shape, const Sizes<A>& sizes, std::in
 }
 
 template <class A>
-void fill_no_key(const AttentionShape& shape, const Sizes<A>& sizes, A* no_key) {
-  for (std::int64_t j = 0; j < sizes.columns; ++j)
-    no_key[j] = j < shape.keys ? A{0} : static_cast<A>(kNoKey);
-}
-
-template <class A>
-MSN_INLINE A greatest_of(const A* scores, const A* no_key, std::int64_t columns) {
-  using V = Vector<A>;
-  V greatest = *reinterpret_cast<const V*>(scores) + *reinterpret_cast<const V*>(no_key);
-  for (std::int64_t j = kLanes<A>; j < columns; j += kLanes<A>) {
-    const V value = *reinterpret_cast<const V*>(scores + j) + *reinterpret_cast<const V*>(no_key + j);
-    greatest = greatest < value ? value : greatest;
-  }
-  A result = greatest[0];
-  for (int i = 1; i < kLanes<A>; ++i)
-    result = result < greatest[i] ? greatest[i] : result;
-  return result;
-}
-
-/// Replaces scores by their exponentials over that of the greatest; what is not a number stays so, and so does its sum.
-template <class A>
-void exponentials(std::int64_t rows, std::int64_t columns, A* scores, const A* no_key, A* greatest, A* sums) {
-  for (std::int64_t row = 0; row < rows; ++row) {
-    A* score = scores + row * columns;
-    const A top = greatest_of<A>(score, no_key, columns);
-    A sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (std::int64_t j = 0; j < columns; ++j) {
-      score[j] = exponential(score[j] + no_key[j] - top);
-      sum += score[j];
-    }
-    greatest[row] = top;
-    sums[row] = sum;
-  }
-}
-
-/// Replaces scores by probabilities p, and the gradients dp of the probabilities by those of the scores, p (dp - the
-/// mean of dp weighted by p).
-template <class A>
-void softmax_backward(std::int64_t rows, std::int64_t columns, A* scores, A* dscores, const A* no_key,
-                      const A* log_sums) {
-  for (std::int64_t row = 0; row < rows; ++row) {
-    A* score = scores + row * columns;
-    A* dscore = dscores + row * columns;
-    const A log_sum = log_sums[row];
-    A sum = 0, total = 0;
-#pragma omp simd reduction(+ : sum, total)
-    for (std::int64_t j = 0; j < columns; ++j) {
-      score[j] = exponential(score[j] + no_key[j] - log_sum);
-      sum += score[j] * dscore[j];
-      total += score[j];
-    }
-    // The total is 1 to the rounding of log_sum. With it the gradients of a row's scores sum to 0 nevertheless, so that
-    // what all keys have in common, their bias, leaves nothing in dq.
-    const A mean = sum / total;
-#pragma omp simd
-    for (std::int64_t j = 0; j < columns; ++j)
-      dscore[j] = score[j] * (dscore[j] - mean);
-  }
-}
-
-template <class A>
 A scale_of(const AttentionShape& shape) {
   return 1 / square_root(static_cast<A>(shape.head_width));
 }
@@ -254,8 +204,101 @@ RowsOf<T> from_row(RowsOf<T> rows, std::int64_t row) {
   return {rows.data + row * rows.stride, rows.stride};
 }
 
+/// Memory that is soon read or written, in pieces of 256 bytes far from each other, which no processor foresees: the
+/// rows of up to four matrices of queries and of keys. Asked for row by row during a softmax, which leaves memory in
+/// peace.
+template <class T>
+struct Ahead {
+  RowsOf<const T> queries[4], keys[4];  ///< Null where there is none.
+  std::int64_t keys_a_query, bytes;
+
+  [[gnu::always_inline]] static inline void fetch_row(RowsOf<const T> rows, std::int64_t row, std::int64_t bytes) {
+    if (rows.data == nullptr) return;
+    const char* from = reinterpret_cast<const char*>(rows.data + row * rows.stride);
+    for (std::int64_t at = 0; at < bytes; at += kCacheLine)
+      __builtin_prefetch(from + at, 0, 2);
+  }
+  // Inline: GCC takes a call of a function that only prefetches for one without effect.
+  [[gnu::always_inline]] void fetch(std::int64_t query) const {
+    for (const RowsOf<const T>& rows : queries)
+      fetch_row(rows, query, bytes);
+    for (std::int64_t key = query * keys_a_query; key < (query + 1) * keys_a_query; ++key)
+      for (const RowsOf<const T>& rows : keys)
+        fetch_row(rows, key, bytes);
+  }
+};
+
+template <class T>
+RowsOf<const T> read_only(RowsOf<T> rows) {
+  return {rows.data, rows.stride};
+}
+
+template <class A>
+void fill_no_key(const AttentionShape& shape, const Sizes<A>& sizes, A* no_key) {
+  for (std::int64_t j = 0; j < sizes.columns; ++j)
+    no_key[j] = j < shape.keys ? A{0} : static_cast<A>(kNoKey);
+}
+
+template <class A>
+MSN_INLINE A greatest_of(const A* scores, const A* no_key, std::int64_t columns) {
+  using V = Vector<A>;
+  V greatest = vector_at(scores, 0) + vector_at(no_key, 0);
+  for (std::int64_t j = kLanes<A>; j < columns; j += kLanes<A>) {
+    const V value = vector_at(scores, j) + vector_at(no_key, j);
+    greatest = greatest < value ? value : greatest;
+  }
+  return greatest_of_lanes<A>(greatest);
+}
+
+/// Replaces scores by their exponentials over that of the greatest; what is not a number stays so, and so does its sum.
 template <class T, class A>
-void forward_pair(const Attention<T>& a, const Sizes<A>& sizes, const ForwardScratch<A>& s, std::int64_t pair) {
+void exponentials(std::int64_t rows, std::int64_t columns, A* scores, const A* no_key, A* greatest, A* sums,
+                  const Ahead<T>& ahead, std::int64_t query) {
+  for (std::int64_t row = 0; row < rows; ++row) {
+    ahead.fetch(query + row);
+    A* score = scores + row * columns;
+    const A top = greatest_of<A>(score, no_key, columns);
+#pragma omp simd
+    for (std::int64_t j = 0; j < columns; ++j)
+      score[j] = exponential(score[j] + no_key[j] - top);
+    Vector<A> sum = vector_at(score, 0);
+    for (std::int64_t j = kLanes<A>; j < columns; j += kLanes<A>)
+      sum += vector_at(score, j);
+    greatest[row] = top;
+    sums[row] = sum_of_lanes<A>(sum);
+  }
+}
+
+/// Replaces scores by probabilities p, and the gradients dp of the probabilities by those of the scores, p (dp - the
+/// mean of dp weighted by p).
+template <class T, class A>
+void softmax_backward(std::int64_t rows, std::int64_t columns, A* scores, A* dscores, const A* no_key,
+                      const A* log_sums, const Ahead<T>& ahead, std::int64_t query) {
+  for (std::int64_t row = 0; row < rows; ++row) {
+    ahead.fetch(query + row);
+    A* score = scores + row * columns;
+    A* dscore = dscores + row * columns;
+    const A log_sum = log_sums[row];
+#pragma omp simd
+    for (std::int64_t j = 0; j < columns; ++j)
+      score[j] = exponential(score[j] + no_key[j] - log_sum);
+    Vector<A> sum = {}, total = {};
+    for (std::int64_t j = 0; j < columns; j += kLanes<A>) {
+      sum += vector_at(score, j) * vector_at(dscore, j);
+      total += vector_at(score, j);
+    }
+    // The total is 1 to the rounding of log_sum. With it the gradients of a row's scores sum to 0 nevertheless, so that
+    // what all keys have in common, their bias, leaves nothing in dq.
+    const A mean = sum_of_lanes<A>(sum) / sum_of_lanes<A>(total);
+#pragma omp simd
+    for (std::int64_t j = 0; j < columns; ++j)
+      dscore[j] = score[j] * (dscore[j] - mean);
+  }
+}
+
+template <class T, class A>
+void forward_pair(const Attention<T>& a, const Sizes<A>& sizes, const ForwardScratch<A>& s, std::int64_t pair,
+                  std::int64_t next) {
   const AttentionShape& shape = a.shape;
   const std::int64_t column = pair % shape.heads * shape.head_width;
   gather_transposed<T, A>(shape, sizes, rows_of(a.k, shape, pair, shape.keys), a.k_bias + column, s.keys, nullptr,
@@ -264,12 +307,16 @@ void forward_pair(const Attention<T>& a, const Sizes<A>& sizes, const ForwardScr
                sizes.width);
   const RowsOf<const T> q = rows_of(a.q, shape, pair, shape.queries);
   const RowsOf<T> out = rows_of(a.out, shape, pair, shape.queries);
+  const Ahead<T> ahead{{rows_of(a.q, shape, next, shape.queries), read_only(out)},
+                       {rows_of(a.k, shape, next, shape.keys), rows_of(a.v, shape, next, shape.keys)},
+                       shape.keys / shape.queries,
+                       shape.head_width * static_cast<std::int64_t>(sizeof(T))};
   for (std::int64_t row = 0; row < shape.queries; row += sizes.block) {
     const std::int64_t rows = shape.queries - row < sizes.block ? shape.queries - row : sizes.block;
     gather<T, A>(rows, shape.head_width, from_row(q, row), a.q_bias + column, scale_of<A>(shape), s.queries,
                  sizes.width);
     multiply_panels<A>(shape, sizes, rows, s.queries, s.keys_t, s.scores);
-    exponentials<A>(rows, sizes.columns, s.scores, s.no_key, s.greatest, s.sums);
+    exponentials<T, A>(rows, sizes.columns, s.scores, s.no_key, s.greatest, s.sums, ahead, row);
     multiply<A>(rows, sizes.width, {s.scores, sizes.columns, 1}, {s.values, sizes.width}, shape.keys,
                 {s.mixed, sizes.width}, false);
     for (std::int64_t i = 0; i < rows; ++i) {
@@ -288,8 +335,8 @@ void forward_pair(const Attention<T>& a, const Sizes<A>& sizes, const ForwardScr
 }
 
 template <class T, class A>
-void backward_pair(const AttentionBackward<T>& a, const Sizes<A>& sizes, const BackwardScratch<A>& s,
-                   std::int64_t pair) {
+void backward_pair(const AttentionBackward<T>& a, const Sizes<A>& sizes, const BackwardScratch<A>& s, std::int64_t pair,
+                   std::int64_t next) {
   const AttentionShape& shape = a.shape;
   const std::int64_t width = shape.head_width, columns = sizes.columns;
   const std::int64_t column = pair % shape.heads * width;
@@ -304,6 +351,12 @@ void backward_pair(const AttentionBackward<T>& a, const Sizes<A>& sizes, const B
   const RowsOf<const T> q = rows_of(a.q, shape, pair, shape.queries);
   const RowsOf<const T> dout = rows_of(a.dout, shape, pair, shape.queries);
   const RowsOf<T> dq = rows_of(a.dq, shape, pair, shape.queries);
+  const RowsOf<T> dk = rows_of(a.dk, shape, pair, shape.keys), dv = rows_of(a.dv, shape, pair, shape.keys);
+  const Ahead<T> ahead{
+      {rows_of(a.q, shape, next, shape.queries), rows_of(a.dout, shape, next, shape.queries), read_only(dq)},
+      {rows_of(a.k, shape, next, shape.keys), rows_of(a.v, shape, next, shape.keys), read_only(dk), read_only(dv)},
+      shape.keys / shape.queries,
+      width * static_cast<std::int64_t>(sizeof(T))};
   const A scale = scale_of<A>(shape);
   for (std::int64_t row = 0; row < shape.queries; row += sizes.block) {
     const std::int64_t rows = shape.queries - row < sizes.block ? shape.queries - row : sizes.block;
@@ -311,7 +364,8 @@ void backward_pair(const AttentionBackward<T>& a, const Sizes<A>& sizes, const B
     gather<T, A>(rows, width, from_row(dout, row), nullptr, 1, s.douts, sizes.width);
     multiply_panels<A>(shape, sizes, rows, s.queries, s.keys_t, s.scores);
     multiply_panels<A>(shape, sizes, rows, s.douts, s.values_t, s.dscores);
-    softmax_backward<A>(rows, columns, s.scores, s.dscores, s.no_key, a.log_sums + pair * shape.queries + row);
+    softmax_backward<T, A>(rows, columns, s.scores, s.dscores, s.no_key, a.log_sums + pair * shape.queries + row, ahead,
+                           row);
     multiply<A>(shape.keys, sizes.width, {s.scores, 1, columns}, {s.douts, sizes.width}, rows, {s.dvalues, sizes.width},
                 row > 0);
     multiply<A>(shape.keys, sizes.width, {s.dscores, 1, columns}, {s.queries, sizes.width}, rows,
@@ -320,8 +374,8 @@ void backward_pair(const AttentionBackward<T>& a, const Sizes<A>& sizes, const B
                 {s.dqueries, sizes.width}, false);
     scatter<T, A>(rows, width, s.dqueries, sizes.width, scale, from_row(dq, row), dq_sums);
   }
-  scatter<T, A>(shape.keys, width, s.dkeys, sizes.width, 1, rows_of(a.dk, shape, pair, shape.keys), dk_sums);
-  scatter<T, A>(shape.keys, width, s.dvalues, sizes.width, 1, rows_of(a.dv, shape, pair, shape.keys), dv_sums);
+  scatter<T, A>(shape.keys, width, s.dkeys, sizes.width, 1, dk, dk_sums);
+  scatter<T, A>(shape.keys, width, s.dvalues, sizes.width, 1, dv, dv_sums);
 }
 
 }  // namespace
@@ -341,7 +395,7 @@ void attention(const Attention<T>& a, std::int64_t begin, std::int64_t end, void
   const ForwardScratch<A> pieces(sizes, scratch);
   fill_no_key(a.shape, sizes, pieces.no_key);
   for (std::int64_t pair = begin; pair < end; ++pair)
-    forward_pair<T, A>(a, sizes, pieces, pair);
+    forward_pair<T, A>(a, sizes, pieces, pair, pair + 1 < end ? pair + 1 : pair);
 }
 
 template <class T>
@@ -359,7 +413,7 @@ void attention_backward(const AttentionBackward<T>& a, std::int64_t begin, std::
   const BackwardScratch<A> pieces(sizes, scratch);
   fill_no_key(a.shape, sizes, pieces.no_key);
   for (std::int64_t pair = begin; pair < end; ++pair)
-    backward_pair<T, A>(a, sizes, pieces, pair);
+    backward_pair<T, A>(a, sizes, pieces, pair, pair + 1 < end ? pair + 1 : pair);
 }
 
 #define MSN_INSTANTIATE(T)                                                            \

@@ -59,7 +59,7 @@ struct Right {
 
 /// c [kRows, kVectors vectors] = or += a b over `depth`, all sums in registers.
 template <class A, int kRows, int kVectors>
-[[gnu::noinline]] static void tile(Left<A> a, Right<const A> b, std::int64_t depth, Right<A> c, bool add) {
+MSN_INLINE void tile(Left<A> a, Right<const A> b, std::int64_t depth, Right<A> c, bool add) {
   using V = Vector<A>;
   V sums[kRows][kVectors] = {};
   for (std::int64_t k = 0; k < depth; ++k) {
@@ -95,7 +95,8 @@ MSN_INLINE void last_tile(int rows, Left<A> a, Right<const A> b, std::int64_t de
 }
 
 template <class A, int kVectors>
-static void multiply_panel(std::int64_t rows, Left<A> a, Right<const A> b, std::int64_t depth, Right<A> c, bool add) {
+[[gnu::noinline]] static void multiply_panel(std::int64_t rows, Left<A> a, Right<const A> b, std::int64_t depth,
+                                             Right<A> c, bool add) {
   constexpr int kRows = tile_rows(kVectors);
   std::int64_t i = 0;
   for (; i + kRows <= rows; i += kRows)
@@ -135,6 +136,30 @@ template <int... kNumbers>
 struct NumbersTo<0, kNumbers...> {
   using type = Numbers<kNumbers...>;
 };
+
+template <int kStep, class V, int... kLane>
+MSN_INLINE V rotate_lanes(V v, Numbers<kLane...>) {
+  return __builtin_shufflevector(v, v, ((kLane + kStep) % static_cast<int>(sizeof...(kLane)))...);
+}
+
+template <class A, int kStep = kLanes<A> / 2>
+MSN_INLINE A sum_of_lanes(Vector<A> v) {
+  if constexpr (kStep == 0) {
+    return v[0];
+  } else {
+    return sum_of_lanes<A, kStep / 2>(v + rotate_lanes<kStep>(v, typename NumbersTo<kLanes<A>>::type{}));
+  }
+}
+
+template <class A, int kStep = kLanes<A> / 2>
+MSN_INLINE A greatest_of_lanes(Vector<A> v) {
+  if constexpr (kStep == 0) {
+    return v[0];
+  } else {
+    const Vector<A> other = rotate_lanes<kStep>(v, typename NumbersTo<kLanes<A>>::type{});
+    return greatest_of_lanes<A, kStep / 2>(v < other ? other : v);
+  }
+}
 
 /// Exchanges the odd groups of kStep lanes of `a` with the even ones of `b`.
 template <int kStep, class V, int... kLane>

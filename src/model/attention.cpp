@@ -1,51 +1,68 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/attention.hpp"
 
-#include <ATen/TensorOperators.h>
-#include <ATen/ops/logsumexp.h>
-#include <ATen/ops/matmul.h>
+#include <ATen/ops/empty.h>
 
-#include <cmath>
+#include "base/error.hpp"
+#include "kernels/attention.hpp"
+#include "kernels/work_times.hpp"
+#include "model/kernel_types.hpp"
 
 namespace msn {
 namespace {
 
-/// [images * rows, width] -> [images, heads, rows, width / heads]
-at::Tensor split(const at::Tensor& x, const AttentionInput& in) {
-  return x.unflatten(0, {in.images, -1}).unflatten(2, {in.heads, -1}).transpose(1, 2);
+kernels::AttentionShape shape_of(const AttentionInput& in) {
+  return {in.images, in.heads, in.q.size(0) / in.images, in.k.size(0) / in.images, in.q.size(1) / in.heads};
 }
 
-/// The inverse of split().
-at::Tensor merge(const at::Tensor& x) {
-  return x.transpose(1, 2).flatten(2).flatten(0, 1);
+/// Operations of `products` products of queries and keys, or of probabilities and values.
+double flops(const kernels::AttentionShape& shape, int products) {
+  return 2.0 * products * static_cast<double>(shape.images * shape.heads * shape.queries) *
+         static_cast<double>(shape.keys * shape.head_width);
+}
+
+template <class T>
+kernels::RowsOf<T> rows_of(const at::Tensor& matrix) {
+  MSN_CHECK(matrix.dim() == 2 && matrix.stride(1) == 1);
+  return {pointer<std::remove_const_t<T>>(matrix), matrix.stride(0)};
+}
+
+at::ScalarType accumulate_type(at::ScalarType type) {
+  return type == at::kBFloat16 ? at::kFloat : type;
 }
 
 }  // namespace
 
 at::Tensor attention(const AttentionInput& in, const at::Tensor& out, bool keep) {
-  const double scale = 1.0 / std::sqrt(static_cast<double>(in.q.size(1)) / static_cast<double>(in.heads));
-  const at::Tensor scores = at::matmul(split(in.q + in.q_bias, in) * scale, split(in.k + in.k_bias, in).transpose(2, 3));
-  const at::Tensor log_sums = at::logsumexp(scores, {3}, true);
-  out.copy_(merge(at::matmul((scores - log_sums).exp_(), split(in.v + in.v_bias, in))));
-  return keep ? log_sums : at::Tensor();
+  const kernels::AttentionShape shape = shape_of(in);
+  const kernels::TimedWork work(kernels::Work::attention, 0, flops(shape, 2));
+  at::Tensor log_sums;
+  if (keep) {
+    log_sums = at::empty({shape.images, shape.heads, shape.queries},
+                         in.q.options().dtype(accumulate_type(in.q.scalar_type())));
+  }
+  with_type(in.q.scalar_type(), [&]<class T>(T) {
+    using A = kernels::Accumulate<T>;
+    kernels::attention<T>(shape, rows_of<const T>(in.q), rows_of<const T>(in.k), rows_of<const T>(in.v),
+                          elements<A>(in.q_bias), elements<A>(in.k_bias), elements<A>(in.v_bias), rows_of<T>(out),
+                          elements<A>(log_sums));
+  });
+  return log_sums;
 }
 
 void attention_backward(const AttentionInput& in, const at::Tensor& dout, const at::Tensor& log_sums,
                         const AttentionInput& gradients) {
-  const double scale = 1.0 / std::sqrt(static_cast<double>(in.q.size(1)) / static_cast<double>(in.heads));
-  const at::Tensor q = split(in.q + in.q_bias, in) * scale, k = split(in.k + in.k_bias, in), v = split(in.v + in.v_bias, in);
-  const at::Tensor p = (at::matmul(q, k.transpose(2, 3)) - log_sums).exp_();
-  const at::Tensor dmixed = split(dout, in).to(p.scalar_type());
-  const at::Tensor dv = merge(at::matmul(p.transpose(2, 3), dmixed));
-  const at::Tensor dp = at::matmul(dmixed, v.transpose(2, 3));
-  const at::Tensor ds = p * (dp - (p * dp).sum(3, true));
-  const at::Tensor dq = merge(at::matmul(ds, k) * scale), dk = merge(at::matmul(ds.transpose(2, 3), q));
-  gradients.q.copy_(dq);
-  gradients.k.copy_(dk);
-  gradients.v.copy_(dv);
-  gradients.q_bias.add_(dq.sum(0));
-  gradients.k_bias.add_(dk.sum(0));
-  gradients.v_bias.add_(dv.sum(0));
+  const kernels::AttentionShape shape = shape_of(in);
+  // Without the scores, which are computed once more.
+  const kernels::TimedWork work(kernels::Work::attention, 0, flops(shape, 4));
+  with_type(in.q.scalar_type(), [&]<class T>(T) {
+    using A = kernels::Accumulate<T>;
+    kernels::attention_backward<T>(
+        shape, rows_of<const T>(in.q), rows_of<const T>(in.k), rows_of<const T>(in.v), elements<A>(in.q_bias),
+        elements<A>(in.k_bias), elements<A>(in.v_bias), rows_of<const T>(dout), elements<A>(log_sums),
+        rows_of<T>(gradients.q), rows_of<T>(gradients.k), rows_of<T>(gradients.v), elements<A>(gradients.q_bias),
+        elements<A>(gradients.k_bias), elements<A>(gradients.v_bias));
+  });
 }
 
 }  // namespace msn

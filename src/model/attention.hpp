@@ -20,7 +20,8 @@ struct AttentionInput {
 /// Returns the logarithms of the softmax's sums [images, heads, query rows], which the backward pass wants, if `keep`.
 at::Tensor attention(const AttentionInput& in, const at::Tensor& out, bool keep);
 
-/// Writes the gradients of q, k and v into `gradients` and adds those of their biases to its biases.
+/// Writes the gradients of q, k and v into `gradients`, which may be q, k and v themselves, and adds those of their
+/// biases to its biases.
 void attention_backward(const AttentionInput& in, const at::Tensor& dout, const at::Tensor& log_sums,
                         const AttentionInput& gradients);
 

@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "base/error.hpp"
+#include "kernels/work_times.hpp"
 
 #ifdef MSN_BLAS_HAS_BF16
 extern "C" void cblas_gemm_bf16bf16f32(int layout, int transpose_a, int transpose_b, int m, int n, int k, float alpha,
@@ -86,6 +87,11 @@ bool one_dnn_computes(const at::Tensor& a, const at::Tensor& b, GemmBackend back
          one_dnn_operator().has_value();
 }
 
+/// A multiply-add counted as two.
+double operations(const at::Tensor& a, const at::Tensor& b) {
+  return 2.0 * static_cast<double>(a.numel()) * static_cast<double>(b.size(1));
+}
+
 GemmTable& table_in_force() {
   static GemmTable table = supported(default_gemm_table(kernels::processor_vendor()));
   return table;
@@ -94,10 +100,12 @@ GemmTable& table_in_force() {
 }  // namespace
 
 at::Tensor product(const at::Tensor& a, const at::Tensor& b, GemmBackend backend) {
+  const kernels::TimedWork work(kernels::Work::product, 0, operations(a, b));
   return one_dnn_computes(a, b, backend) ? one_dnn_linear(a, b.t()) : at::mm(a, b);
 }
 
 void add_product(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b, GemmBackend backend) {
+  const kernels::TimedWork work(kernels::Work::product, 0, operations(a, b));
   if (one_dnn_computes(a, b, backend)) {
     // In a weight gradient either form has a transposed left operand, which is copied: so the narrower one goes left.
     out.add_(out.size(0) <= out.size(1) ? one_dnn_linear(a, b.t()) : one_dnn_linear(b.t(), a).t());

@@ -13,6 +13,7 @@
 #include <string>
 
 #include "base/error.hpp"
+#include "kernels/work_times.hpp"
 #include "model/gemm.hpp"
 #include "model/position_embedding.hpp"
 
@@ -25,6 +26,7 @@ std::int64_t rows_of(const ViewGroup& group) {
 
 /// The class-token rows of every group of a packed row matrix [rows, d], copied together: [images, d].
 at::Tensor class_rows(const at::Tensor& x, const ViewGroups& groups) {
+  const kernels::TimedWork work(kernels::Work::copy);
   std::vector<at::Tensor> parts;
   std::int64_t row = 0;
   for (const ViewGroup& group : groups) {
@@ -92,6 +94,7 @@ const at::Tensor& Trunk::resampling(std::int64_t grid) const {
 
 /// What embed() adds to the patches' products: [tokens, width], or [images, tokens, width] with a mask for each image.
 at::Tensor Trunk::table(const ViewGroup& group) const {
+  const kernels::TimedWork work(kernels::Work::embedding);
   at::Tensor positions = positions_.narrow(0, 1, shape_.grid * shape_.grid);
   if (group.grid != shape_.grid) positions = at::mm(resampling(group.grid), positions);
   if (group.keep.defined()) positions = positions.index_select(0, group.keep.flatten());
@@ -118,6 +121,7 @@ at::Tensor Trunk::embed_all(const ViewGroups& groups) const {
 }
 
 void Trunk::embed_all_backward(const at::Tensor& dx, const ViewGroups& groups) const {
+  const kernels::TimedWork work(kernels::Work::embedding);
   std::int64_t row = 0;
   for (const ViewGroup& group : groups) {
     const EmbedGradients gradients = embed_backward(
@@ -179,17 +183,17 @@ Stream Trunk::block_forward(std::size_t index, const Stream& stream, const ViewG
   const bool last = index + 1 == blocks_.size();
   const std::int64_t d = shape_.width;
   LayerNormed norm1 = add_layer_norm(stream, block.norm1);
-  at::Tensor q, k, v;
+  at::Tensor projected, q, k, v;
   if (last) {
     q = product(class_rows(norm1.normed, groups), block.qkv.rows(0, d).weight.t());
-    const at::Tensor kv = product(norm1.normed, block.qkv.rows(d, 3 * d).weight.t());
-    k = kv.narrow(1, 0, d);
-    v = kv.narrow(1, d, d);
+    projected = product(norm1.normed, block.qkv.rows(d, 3 * d).weight.t());
+    k = projected.narrow(1, 0, d);
+    v = projected.narrow(1, d, d);
   } else {
-    const at::Tensor qkv = product(norm1.normed, block.qkv.weight.t());
-    q = qkv.narrow(1, 0, d);
-    k = qkv.narrow(1, d, d);
-    v = qkv.narrow(1, 2 * d, d);
+    projected = product(norm1.normed, block.qkv.weight.t());
+    q = projected.narrow(1, 0, d);
+    k = projected.narrow(1, d, d);
+    v = projected.narrow(1, 2 * d, d);
   }
   if (tape == nullptr || recompute_ == Recompute::norms_and_activations) norm1.normed.reset();
   const at::Tensor mixed = at::empty({q.size(0), d}, q.options());
@@ -216,6 +220,7 @@ Stream Trunk::block_forward(std::size_t index, const Stream& stream, const ViewG
   if (tape != nullptr) {
     if (recompute_ == Recompute::norms_and_activations) norm2.normed.reset();
     tape->norm1 = std::move(norm1);
+    tape->qkv = projected;
     tape->q = q;
     tape->k = k;
     tape->v = v;
@@ -271,9 +276,7 @@ StreamGradient Trunk::block_backward(std::size_t index, const StreamGradient& gr
   tape.mixed.reset();
   const at::Tensor dmixed = product(middle.dbranch, block.proj.weight);
 
-  const at::Tensor dqkv = at::empty({tape.k.size(0), last ? 2 * d : 3 * d}, tape.k.options());
-  const at::Tensor dq = last ? at::empty({tape.q.size(0), d}, tape.q.options()) : dqkv.narrow(1, 0, d);
-  const std::int64_t k_column = last ? 0 : d;
+  // The gradients take the place of queries, keys and values.
   std::int64_t row = 0;
   std::int64_t query = 0;
   for (std::size_t g = 0; g < groups.size(); ++g) {
@@ -283,24 +286,20 @@ StreamGradient Trunk::block_backward(std::size_t index, const StreamGradient& gr
                         block.qkv.bias.narrow(0, 0, d), block.qkv.bias.narrow(0, d, d),
                         block.qkv.bias.narrow(0, 2 * d, d), groups[g].images(), shape_.heads},
                        dmixed.narrow(0, query, queries), tape.log_sums[g],
-                       {dq.narrow(0, query, queries), dqkv.narrow(0, row, rows).narrow(1, k_column, d),
-                        dqkv.narrow(0, row, rows).narrow(1, k_column + d, d), block.qkv.bias_gradient.narrow(0, 0, d),
-                        block.qkv.bias_gradient.narrow(0, d, d), block.qkv.bias_gradient.narrow(0, 2 * d, d),
+                       {tape.q.narrow(0, query, queries), tape.k.narrow(0, row, rows), tape.v.narrow(0, row, rows),
+                        block.qkv.bias_gradient.narrow(0, 0, d), block.qkv.bias_gradient.narrow(0, d, d), block.qkv.bias_gradient.narrow(0, 2 * d, d),
                         groups[g].images(), shape_.heads});
     row += rows;
     query += queries;
   }
-  tape.q.reset();
-  tape.k.reset();
-  tape.v.reset();
   if (!tape.norm1.normed.defined()) tape.norm1.normed = layer_norm_again(tape.norm1, block.norm1);
   const Linear into_rows = last ? block.qkv.rows(d, 3 * d) : block.qkv;
-  add_product(into_rows.weight_gradient, dqkv.t(), tape.norm1.normed);
-  const at::Tensor dnormed1 = product(dqkv, into_rows.weight);
+  add_product(into_rows.weight_gradient, tape.qkv.t(), tape.norm1.normed);
+  const at::Tensor dnormed1 = product(tape.qkv, into_rows.weight);
   if (last) {
     const Linear queries = block.qkv.rows(0, d);
-    add_product(queries.weight_gradient, dq.t(), class_rows(tape.norm1.normed, groups));
-    add_to_class_rows(dnormed1, product(dq, queries.weight), groups);
+    add_product(queries.weight_gradient, tape.q.t(), class_rows(tape.norm1.normed, groups));
+    add_to_class_rows(dnormed1, product(tape.q, queries.weight), groups);
   }
   return layer_norm_backward(dnormed1, tape.norm1, block.norm1, middle.dx,
                              last ? image_of_class_row(groups) : at::Tensor(),

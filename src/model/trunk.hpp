@@ -36,7 +36,8 @@ using ViewGroups = std::vector<ViewGroup>;
 struct Tape {
   struct Block {
     LayerNormed norm1;                 ///< Its sum is the block's input. `normed` is undefined if it is recomputed.
-    at::Tensor q, k, v;                ///< Without their biases.
+    at::Tensor qkv;                    ///< Without their biases; in the last block of keys and values only.
+    at::Tensor q, k, v;                ///< Views of it, but for the last block's queries.
     std::vector<at::Tensor> log_sums;  ///< Of attention, one a group.
     at::Tensor mixed;                  ///< Attention's output, before the projection.
     LayerNormed norm2;

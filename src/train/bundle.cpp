@@ -74,6 +74,8 @@ StepBundle bundle_of(const Json& json) {
   json.at("version").get_to(bundle.surroundings.version);
   json.at("torch").get_to(bundle.surroundings.torch);
   json.at("instruction_set").get_to(bundle.surroundings.instruction_set);
+  bundle.surroundings.processor = json.value("processor", "");  // Absent where there was one back end of products.
+  bundle.surroundings.gemm = json.value("gemm", "");
   json.at("config_digest").get_to(bundle.config_digest);
   json.at("data_fingerprint").get_to(bundle.data_fingerprint);
   if (const Json& checkpoint = json.at("checkpoint"); !checkpoint.is_null())
@@ -191,6 +193,8 @@ std::string bundle_text(const StepBundle& bundle) {
             {"version", bundle.surroundings.version},
             {"torch", bundle.surroundings.torch},
             {"instruction_set", bundle.surroundings.instruction_set},
+            {"processor", bundle.surroundings.processor},
+            {"gemm", bundle.surroundings.gemm},
             {"config_digest", bundle.config_digest},
             {"data_fingerprint", bundle.data_fingerprint},
             {"checkpoint", bundle.checkpoint ? Json(*bundle.checkpoint) : Json()},

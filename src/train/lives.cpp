@@ -135,6 +135,8 @@ void Life::begin(const Config& config, const RunFacts& facts) {
                      {"version", here.version},
                      {"torch", here.torch},
                      {"instruction_set", here.instruction_set},
+                     {"processor", here.processor},
+                     {"gemm", here.gemm},
                      {"backend", facts.backend},
                      {"hdf5", h5::library_version()},
                      {"config_digest", digest},

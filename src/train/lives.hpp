@@ -21,7 +21,7 @@ namespace msn {
 /// Facts of one life of a run for run.json.
 struct RunFacts {
   int threads = 1;
-  std::string backend;  ///< Which collectives, device, GEMM.
+  std::string backend;  ///< Which collectives, device, type.
   std::string data_fingerprint;
   std::uint64_t first_step = 0;   ///< Completed steps at its begin.
   std::vector<RankPlace> places;  ///< Of all ranks.

@@ -14,6 +14,7 @@
 #include "comm/mpi_communicator.hpp"
 #include "data/sampler.hpp"
 #include "train/batch_tensors.hpp"
+#include "train/gemm_setup.hpp"
 #include "train/non_finite.hpp"
 #include "train/setup.hpp"
 #include "train/threads.hpp"
@@ -71,13 +72,11 @@ std::pair<Match, std::string> expected_match(const StepSurroundings& before, con
   };
   if (before.world_size != here.world_size)
     return {Match::other_ranks, change("ranks", std::to_string(before.world_size), std::to_string(here.world_size))};
-  if (before == here) return {Match::bits, ""};
+  const std::string why = why_not_bits(before, here);
+  if (why.empty()) return {Match::bits, ""};
   if (before.threads != here.threads)
     return {Match::to_rounding, change("threads a rank", std::to_string(before.threads), std::to_string(here.threads))};
-  const auto versions = [](const StepSurroundings& it) {
-    return "msn " + it.version + " with LibTorch " + it.torch + " on " + it.instruction_set;
-  };
-  return {Match::to_rounding, "it was made by " + versions(before) + ", this is " + versions(here)};
+  return {Match::to_rounding, why};
 }
 
 constexpr double kReportSeconds = 10;
@@ -95,6 +94,7 @@ ReplayResult replay(const World& world, const Config& config, const ReplayOption
   world.agree([&] { check_same_data(recorded, input.fingerprint, per_epoch, where); });
   const auto checkpoint = find_start(world, options.run, recorded);
   const int threads = set_up_threads(world, config.runtime.threads);
+  set_up_gemm(world, config.runtime.gemm, recorded.surroundings);
   std::tie(result.match, result.why_not_bits) =
       expected_match(recorded.surroundings, surroundings_here(world, threads));
 

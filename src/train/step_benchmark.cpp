@@ -18,6 +18,7 @@
 #include "model/layers.hpp"
 #include "objective/schedules.hpp"
 #include "train/batch_tensors.hpp"
+#include "train/gemm_setup.hpp"
 #include "train/input.hpp"
 #include "train/plan.hpp"
 #include "train/setup.hpp"
@@ -130,6 +131,7 @@ StepBenchmark benchmark_step(const World& world, const Config& config, const Ste
     result.flops = plan.image_flops_as_run * config.train.global_batch;
   });
   result.threads = set_up_threads(world, config.runtime.threads);
+  set_up_gemm(world, config.runtime.gemm);
   result.step_seconds.resize(static_cast<std::size_t>(options.steps));
   for (const std::string& text : world.gather(to_text(take_steps(world, config, options)))) {
     const OfRank rank = rank_from(text);

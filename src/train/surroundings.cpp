@@ -3,15 +3,25 @@
 
 #include <ATen/Version.h>
 
+#include "kernels/instruction_set.hpp"
+#include "model/gemm.hpp"
+
 namespace msn {
 
 StepSurroundings surroundings_here(const World& world, int threads) {
-  return {world.size(), threads, MSN_VERSION, MSN_TORCH_VERSION, at::get_cpu_capability()};
+  return {world.size(),
+          threads,
+          MSN_VERSION,
+          MSN_TORCH_VERSION,
+          at::get_cpu_capability(),
+          kernels::processor_name(),
+          to_text(gemm_in_force())};
 }
 
 StepSurroundings surroundings_of(const Manifest& manifest) {
   const CheckpointFacts& facts = manifest.facts;
-  return {facts.world_size, facts.threads, manifest.written.version, facts.torch, facts.instruction_set};
+  return {facts.world_size, facts.threads, manifest.written.version, facts.torch, facts.instruction_set,
+          facts.processor,  facts.gemm};
 }
 
 void record(const StepSurroundings& surroundings, CheckpointFacts& facts) {
@@ -19,6 +29,8 @@ void record(const StepSurroundings& surroundings, CheckpointFacts& facts) {
   facts.threads = surroundings.threads;
   facts.torch = surroundings.torch;
   facts.instruction_set = surroundings.instruction_set;
+  facts.processor = surroundings.processor;
+  facts.gemm = surroundings.gemm;
 }
 
 std::string why_not_bits(const StepSurroundings& before, const StepSurroundings& now) {
@@ -32,6 +44,8 @@ std::string why_not_bits(const StepSurroundings& before, const StepSurroundings&
   add("the version of msn", before.version, now.version);
   add("LibTorch", before.torch, now.torch);
   add("the instruction set", before.instruction_set, now.instruction_set);
+  add("the processor", before.processor, now.processor);
+  add("the back end of matrix products", before.gemm, now.gemm);
   return text;
 }
 

@@ -15,11 +15,13 @@ struct StepSurroundings {
   std::string version;          ///< Of msn.
   std::string torch;            ///< Version of LibTorch; empty: unknown.
   std::string instruction_set;  ///< That LibTorch uses; empty: unknown.
+  std::string processor;        ///< kernels::processor_name() of rank 0; empty: unknown.
+  std::string gemm;             ///< Back ends of matrix products, to_text(GemmTable); empty: unknown.
 
   bool operator==(const StepSurroundings&) const = default;
 };
 
-/// Of this job.
+/// Of this job, whose back ends of matrix products are set up.
 StepSurroundings surroundings_here(const World& world, int threads);
 
 /// Of the job that wrote a checkpoint.

@@ -22,6 +22,7 @@
 #include "train/bad_samples.hpp"
 #include "train/batch_tensors.hpp"
 #include "train/bundle.hpp"
+#include "train/gemm_setup.hpp"
 #include "train/injected.hpp"
 #include "train/input.hpp"
 #include "train/lives.hpp"
@@ -77,6 +78,7 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
   world.agree([&] { check_precision(config); });
   status.begin();
   const int threads = set_up_threads(world, config.runtime.threads);
+  set_up_gemm_of_run(world, config, checkpoint);
   MpiCommunicator communicator(world);
   sections.measure_waits_by(
       [&] { return communicator.wait_seconds() + world.recorder().seconds_inside(Channel::world); });

@@ -62,7 +62,9 @@ inline CheckpointFacts facts_of_step(std::uint64_t step) {
           .skipped_in_a_row = std::min<std::uint64_t>(1, step),
           .threads = 1,
           .torch = "2.11.0",
-          .instruction_set = "AVX2"};
+          .instruction_set = "AVX2",
+          .processor = "AMD, AVX2",
+          .gemm = "onednn"};
 }
 
 }  // namespace msn::test

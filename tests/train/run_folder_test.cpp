@@ -26,13 +26,9 @@ class RunFolder : public testing::Test {
  protected:
   void write(std::uint64_t step, int threads = 1) const {
     CheckpointFacts facts = test::facts_of_step(step);
-    const StepSurroundings here = surroundings_here(world(), threads);
-    facts.world_size = here.world_size;
+    record(surroundings_here(world(), threads), facts);
     facts.config_toml = to_toml(config_);
     facts.config_digest = config_digest(config_);
-    facts.threads = here.threads;
-    facts.torch = here.torch;
-    facts.instruction_set = here.instruction_set;
     test::SmallState state(step);
     write_checkpoint(world(), run(), facts, state.tensors(), 1);
   }
@@ -185,14 +181,16 @@ TEST_F(RunFolder, SaysOnceWhyItIsNotBitComparable) {
 }
 
 TEST(Surroundings, NameEverythingThatDiffersAndNothingUnknown) {
-  const StepSurroundings before{2, 1, "0.1.0", "2.11.0", "AVX2"};
+  const StepSurroundings before{2, 1, "0.1.0", "2.11.0", "AVX2", "AMD, AVX2", "onednn"};
   EXPECT_EQ(why_not_bits(before, before), "");
   EXPECT_EQ(
-      why_not_bits(before, {3, 2, "0.2.0", "2.12.0", "AVX512"}),
+      why_not_bits(before, {3, 2, "0.2.0", "2.12.0", "AVX512", "Intel, AVX-512", "mkl"}),
       "the number of ranks was 2 and is now 3; the number of threads a rank was 1 and is now 2; the version of msn "
       "was 0.1.0 and is now 0.2.0; LibTorch was 2.11.0 and is now 2.12.0; the instruction set was AVX2 and is now "
-      "AVX512");
-  EXPECT_EQ(why_not_bits({2, 0, "", "", ""}, before), "");
+      "AVX512; the processor was AMD, AVX2 and is now Intel, AVX-512; the back end of matrix products was onednn and "
+      "is "
+      "now mkl");
+  EXPECT_EQ(why_not_bits({2, 0, "", "", "", "", ""}, before), "");
 }
 
 }  // namespace

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which back ends compute the matrix products of this job, decided once, at its start.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+
+#include "comm/world.hpp"
+#include "config/config.hpp"
+#include "train/surroundings.hpp"
+
+namespace msn {
+
+/// Has the matrix products of all ranks computed by the back ends that `asked`, runtime.gemm, names on rank 0, and logs
+/// which and why. With `recorded`, the surroundings of what goes on or is done again (looked at on rank 0 only), by
+/// those that are recorded there, if it was the same kind of processor. All ranks call, before the first product.
+/// Throws AgreedError (configuration) for a file that is not one of msn bench gemm for this kind of processor.
+void set_up_gemm(const World& world, const std::filesystem::path& asked,
+                 const std::optional<StepSurroundings>& recorded = std::nullopt);
+
+/// set_up_gemm() for a run that begins, or goes on from `checkpoint`: with what the checkpoint's run recorded, unless
+/// runtime.gemm has changed since.
+void set_up_gemm_of_run(const World& world, const Config& config,
+                        const std::optional<std::filesystem::path>& checkpoint);
+
+}  // namespace msn
