@@ -14,6 +14,7 @@
 #include "commands/bench_allreduce.hpp"
 #include "commands/bench_checkpoint.hpp"
 #include "commands/bench_config.hpp"
+#include "commands/bench_optimizer.hpp"
 #include "commands/bench_step.hpp"
 #include "data/input_benchmark.hpp"
 #include "data/workers.hpp"
@@ -121,10 +122,12 @@ Command make_bench_command(CLI::App& parent) {
       "  msn bench input --data data/imagenet-val --threads 1");
   const Command allreduce = make_bench_allreduce_command(*app);
   const Command checkpoint = make_bench_checkpoint_command(*app);
+  const Command optimizer = make_bench_optimizer_command(*app);
   const Command step = make_bench_step_command(*app);
-  return {app, [arguments, allreduce, checkpoint, step](World& world) {
+  return {app, [arguments, allreduce, checkpoint, optimizer, step](World& world) {
             if (allreduce.app->parsed()) return allreduce.run(world);
             if (checkpoint.app->parsed()) return checkpoint.run(world);
+            if (optimizer.app->parsed()) return optimizer.run(world);
             if (step.app->parsed()) return step.run(world);
             run_input(world, *arguments);
           }};
