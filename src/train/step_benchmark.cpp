@@ -19,6 +19,8 @@
 #include "objective/schedules.hpp"
 #include "train/batch_tensors.hpp"
 #include "train/input.hpp"
+#include "train/optimizer.hpp"
+#include "train/plain_copy.hpp"
 #include "train/plan.hpp"
 #include "train/setup.hpp"
 #include "train/state.hpp"
@@ -60,15 +62,31 @@ double peak_memory() {
 struct OfRank {
   std::vector<double> steps;
   SectionTimes sections;
+  kernels::WorkTimes work;
   double gemm_rate = 0;
+  double copy_rate = 0;
   double memory = 0;
 };
 
+nlohmann::json to_json(const kernels::WorkTimes& times) {
+  nlohmann::json all = nlohmann::json::array();
+  for (const kernels::WorkTime& time : times)
+    all.push_back({time.seconds, time.bytes, time.flops, time.calls});
+  return all;
+}
+
+kernels::WorkTimes work_from(const nlohmann::json& json) {
+  kernels::WorkTimes times;
+  for (std::size_t i = 0; i < times.size(); ++i) {
+    const nlohmann::json& time = json.at(i);
+    times[i] = {time.at(0), time.at(1), time.at(2), time.at(3)};
+  }
+  return times;
+}
+
 std::string to_text(const OfRank& rank) {
-  return nlohmann::json{{"steps", rank.steps},
-                        {"busy", rank.sections.busy},
-                        {"waiting", rank.sections.waiting},
-                        {"gemm_rate", rank.gemm_rate},
+  return nlohmann::json{{"steps", rank.steps},        {"busy", rank.sections.busy},  {"waiting", rank.sections.waiting},
+                        {"work", to_json(rank.work)}, {"gemm_rate", rank.gemm_rate}, {"copy_rate", rank.copy_rate},
                         {"memory", rank.memory}}
       .dump();
 }
@@ -79,7 +97,9 @@ OfRank rank_from(const std::string& text) {
   json.at("steps").get_to(rank.steps);
   json.at("busy").get_to(rank.sections.busy);
   json.at("waiting").get_to(rank.sections.waiting);
+  rank.work = work_from(json.at("work"));
   json.at("gemm_rate").get_to(rank.gemm_rate);
+  json.at("copy_rate").get_to(rank.copy_rate);
   json.at("memory").get_to(rank.memory);
   return rank;
 }
@@ -90,7 +110,9 @@ OfRank take_steps(const World& world, const Config& config, const StepBenchmarkO
   MpiCommunicator communicator(world);
   Heartbeat heartbeat{};
   Sections sections(heartbeat, world.recorder(), world.rank());
-  sections.measure_waits_by([&] { return communicator.wait_seconds(); });
+  const auto waited = [&] { return communicator.wait_seconds(); };
+  sections.measure_waits_by(waited);
+  const kernels::WaitsOutOfWork waits(waited);
   TrainState state(vit_shape(config.model), config.model.prototypes, type);
   state.initialise(config.train.seed);
   std::optional<Stepper> stepper;
@@ -101,7 +123,10 @@ OfRank take_steps(const World& world, const Config& config, const StepBenchmarkO
   const Schedules schedules(config.optim, config.loss, config.train,
                             static_cast<std::int64_t>(steps_per_epoch(kImageNetImages, config.train.global_batch)));
   for (int step = 0; step < options.warm_up + options.steps; ++step) {
-    if (step == options.warm_up) sections.take_times();
+    if (step == options.warm_up) {
+      sections.take_times();
+      kernels::take_work_times();
+    }
     const Clock::time_point began = Clock::now();
     sections.begin_step(state.step + 1);
     Batch batch = batches->next();
@@ -115,8 +140,12 @@ OfRank take_steps(const World& world, const Config& config, const StepBenchmarkO
     if (step >= options.warm_up) mine.steps.push_back(seconds_since(began));
   }
   mine.sections = sections.take_times();
+  mine.work = kernels::take_work_times();
   mine.memory = peak_memory();
   mine.gemm_rate = gemm_rate(world, type);
+  // As much memory as the optimiser moves is, but for the smallest models, more than caches hold.
+  const OptimizerOptions optimizer{config.optim.clip, config.model.freeze_prototypes, world.size()};
+  mine.copy_rate = copy_rate(world, optimizer_bytes(state, optimizer, false));
   communicator.shutdown();
   return mine;
 }
@@ -140,10 +169,21 @@ StepBenchmark benchmark_step(const World& world, const Config& config, const Ste
       result.sections.busy[s] += share * rank.sections.busy[s];
       result.sections.waiting[s] += share * rank.sections.waiting[s];
     }
+    for (std::size_t w = 0; w < kernels::kWorks; ++w) {
+      result.work[w].seconds += share * rank.work[w].seconds;
+      result.work[w].bytes += share * rank.work[w].bytes;
+      result.work[w].flops += share * rank.work[w].flops;
+      result.work[w].calls += share * rank.work[w].calls;
+    }
     result.gemm_rate += rank.gemm_rate;
+    result.copy_rate += rank.copy_rate;
     result.peak_memory = std::max(result.peak_memory, rank.memory);
   }
   return result;
+}
+
+double floor_seconds(const kernels::WorkTime& work, const StepBenchmark& result, int ranks) {
+  return std::max(work.flops / (result.gemm_rate / ranks), work.bytes / (result.copy_rate / ranks));
 }
 
 }  // namespace msn
