@@ -9,7 +9,6 @@
 
 #include "base/quantile.hpp"
 #include "base/seconds_since.hpp"
-#include "kernels/bf16.hpp"
 #include "train/optimizer.hpp"
 #include "train/plain_copy.hpp"
 #include "train/setup.hpp"
@@ -37,9 +36,7 @@ class Pass {
         options_{config.optim.clip, config.model.freeze_prototypes, world.size()},
         state_(state),
         shadows_(shadows) {
-    if (!shadows) return;
-    parameters_.resize(static_cast<std::size_t>(state.online.values().numel()));
-    target_.resize(static_cast<std::size_t>(state.target.values().numel()));
+    if (shadows) shadow_ = {state.online.values().to(at::kBFloat16), state.target.values().to(at::kBFloat16)};
   }
 
   OptimizerPass measure(int repeats) {
@@ -48,7 +45,7 @@ class Pass {
     const std::int64_t bytes = optimizer_bytes(state_, options_, shadows_);
     result.bytes = world_.size() * bytes;
     const PlainCopy copy(bytes);
-    update();  // The first one finds memory that nobody has touched.
+    update();  // The first one finds memory that nobody has used.
     std::vector<double> seconds, copy_seconds, ratio;
     for (int i = 0; i < repeats; ++i) {
       seconds.push_back(seconds_of(world_, [&] { update(); }));
@@ -64,14 +61,14 @@ class Pass {
  private:
   void update() {
     const ScheduleValues schedule{.lr = 1e-3, .weight_decay = 0.1, .ema_momentum = 0.996};
-    update_state(state_, options_, gradient_norms(state_, options_), schedule, {parameters_, target_});
+    update_state(state_, options_, gradient_norms(state_, options_), schedule, shadow_);
   }
 
   const World& world_;
   const OptimizerOptions options_;
   TrainState& state_;
   const bool shadows_;
-  std::vector<kernels::Bf16> parameters_, target_;
+  WeightShadows shadow_;
 };
 
 }  // namespace

@@ -15,7 +15,7 @@
 #include "base/seconds_since.hpp"
 #include "comm/mpi_communicator.hpp"
 #include "data/sampler.hpp"
-#include "model/layers.hpp"
+#include "model/gemm.hpp"
 #include "objective/schedules.hpp"
 #include "train/batch_tensors.hpp"
 #include "train/input.hpp"
@@ -33,20 +33,18 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// FLOP/s of this rank in a product of two square matrices, by the back end of the model's linear layers.
+/// FLOP/s of this rank in a product of two square matrices, by the back end of the model's.
 double gemm_rate(const World& world, at::ScalarType type) {
   constexpr std::int64_t side = 1536;
   constexpr int repeats = 8;
-  Linear layer;
-  layer.weight = at::ones({side, side}, type);
-  layer.bias = at::ones({side}, type);
   const at::Tensor x = at::ones({side, side}, type);
-  linear(x, layer);  // Allocates, and makes the kernel.
+  const at::Tensor weight = at::ones({side, side}, type);
+  product(x, weight.t());  // Allocates, and makes the kernel.
   double best = 0;
   for (int i = 0; i < repeats; ++i) {
     world.barrier();  // The cores of a host slow each other down: all are at work.
     const Clock::time_point began = Clock::now();
-    linear(x, layer);
+    product(x, weight.t());
     best = std::max(best, 2.0 * side * side * side / seconds_since(began));
   }
   return best;
@@ -142,7 +140,7 @@ OfRank take_steps(const World& world, const Config& config, const StepBenchmarkO
   mine.sections = sections.take_times();
   mine.work = kernels::take_work_times();
   mine.memory = peak_memory();
-  mine.gemm_rate = gemm_rate(world, type);
+  mine.gemm_rate = gemm_rate(world, compute_type(config.train.precision));
   // As much memory as the optimiser moves is, but for the smallest models, more than caches hold.
   const OptimizerOptions optimizer{config.optim.clip, config.model.freeze_prototypes, world.size()};
   mine.copy_rate = copy_rate(world, optimizer_bytes(state, optimizer, false));

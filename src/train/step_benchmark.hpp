@@ -24,9 +24,9 @@ struct StepBenchmark {
   SectionTimes sections;             ///< Seconds a step, the mean over steps and ranks.
   double flops = 0;                  ///< Of a step over all ranks, in matrix products as they are run, for all images.
   kernels::WorkTimes work{};         ///< A step of a rank, the mean over steps and ranks.
-  double gemm_rate = 0;              ///< FLOP/s over all ranks that one large float matrix product a rank reaches.
-  double copy_rate = 0;              ///< Bytes/s over all ranks that a plain copy in memory reads and writes.
-  double peak_memory = 0;            ///< Bytes: the most that a rank has held in memory so far.
+  double gemm_rate = 0;    ///< FLOP/s over all ranks that one large matrix product a rank reaches, in the trunk's type.
+  double copy_rate = 0;    ///< Bytes/s over all ranks that a plain copy in memory reads and writes.
+  double peak_memory = 0;  ///< Bytes: the most that a rank has held in memory so far.
 };
 
 /// Takes steps on made-up numbers (data.input and the data set do not matter) with the state of `config`, on all ranks
