@@ -280,7 +280,9 @@ class Replay {
     if (!file_.exists(group)) return;
     for (const Segment& segment : state_.online.segments()) {
       const std::string name = segment.name == "prototypes" ? "prototypes" : "encoder." + segment.name;
-      compare("gradients", state_.online.gradient(segment.name), group + "/" + name);
+      // Ours are sums over ranks; the official code has the mean of the encoder's.
+      const double scale = segment.name == "prototypes" ? 1.0 : 1.0 / world_.size();
+      compare("gradients", state_.online.gradient(segment.name) * scale, group + "/" + name);
     }
   }
 

@@ -75,6 +75,8 @@ class AsyncCollectives {
   double wait_seconds() const { return wait_seconds_; }
   /// From this rank's first to its last act in an operation that is done.
   static double seconds(const Handle& operation);
+  /// Whether they go on, on a thread of their own, while the caller computes.
+  bool in_background() const { return thread_.joinable(); }
   /// For people, for instance "shared memory, in the background".
   const std::string& description() const { return description_; }
 

@@ -23,8 +23,7 @@ std::string machine_id(const std::string& host) {
   return std::getline(file, id) && !id.empty() ? id : host;
 }
 
-constexpr std::size_t kColumns = 5;
-using Row = std::array<std::string, kColumns>;
+using Row = std::vector<std::string>;
 
 std::string device_of(const RankPlace& place) {
   return place.pci.empty() ? place.device : place.device + " " + place.pci;
@@ -46,14 +45,55 @@ std::string shortened(const std::string& ranges) {
   return ranges.substr(0, ranges.rfind(',', most)) + ",...";
 }
 
-std::string merged(std::span<const RankPlace* const> places, std::string RankPlace::*list) {
+/// All numbers of the lists of several ranks.
+std::vector<int> merged_numbers(std::span<const RankPlace* const> places, std::string RankPlace::*list) {
   std::set<int> all;
   for (const RankPlace* place : places) {
     const std::vector<int> numbers = parse_ranges(place->*list);
     all.insert(numbers.begin(), numbers.end());
   }
-  const std::vector<int> sorted(all.begin(), all.end());
-  return or_unknown(shortened(format_ranges(sorted)));
+  return {all.begin(), all.end()};
+}
+
+std::string merged(std::span<const RankPlace* const> places, std::string RankPlace::*list) {
+  return or_unknown(shortened(format_ranges(merged_numbers(places, list))));
+}
+
+/// The ranks of each machine, in order of its first one. Containers with names of their own are machines of their own.
+std::vector<std::vector<const RankPlace*>> by_machine(std::span<const RankPlace> places) {
+  std::vector<std::vector<const RankPlace*>> machines;
+  std::map<std::string, std::size_t> index;
+  for (const RankPlace& place : places) {
+    const auto [at, is_new] = index.try_emplace(place.machine + " " + place.host, machines.size());
+    if (is_new) machines.emplace_back();
+    machines[at->second].push_back(&place);
+  }
+  return machines;
+}
+
+struct ThreadColumn {
+  const char* heading;
+  int ThreadCounts::*count;
+};
+constexpr std::array kThreadColumns{
+    ThreadColumn{"threads: compute", &ThreadCounts::compute}, ThreadColumn{"loader", &ThreadCounts::loader},
+    ThreadColumn{"sums", &ThreadCounts::communication}, ThreadColumn{"writer", &ThreadCounts::writer}};
+
+int total(std::span<const RankPlace* const> places, int ThreadCounts::*count) {
+  int sum = 0;
+  for (const RankPlace* place : places)
+    sum += place->threads.*count;
+  return sum;
+}
+
+void add_threads(Row& row, std::span<const RankPlace* const> places) {
+  for (const ThreadColumn& column : kThreadColumns)
+    row.push_back(std::to_string(total(places, column.count)));
+}
+
+void add_thread_headings(Row& row) {
+  for (const ThreadColumn& column : kThreadColumns)
+    row.emplace_back(column.heading);
 }
 
 /// One line for all ranks of a machine.
@@ -73,17 +113,17 @@ Row row_of(std::span<const RankPlace* const> places) {
 }
 
 std::vector<std::string> aligned(const std::vector<Row>& rows) {
-  std::array<std::size_t, kColumns> widths{};
+  std::vector<std::size_t> widths(rows.front().size());
   for (const Row& row : rows) {
-    for (std::size_t i = 0; i < kColumns; ++i)
+    for (std::size_t i = 0; i < row.size(); ++i)
       widths[i] = std::max(widths[i], row[i].size());
   }
   std::vector<std::string> lines;
   for (const Row& row : rows) {
     std::string line;
-    for (std::size_t i = 0; i < kColumns; ++i) {
+    for (std::size_t i = 0; i < row.size(); ++i) {
       line += row[i];
-      if (i + 1 < kColumns) line += std::string(widths[i] - row[i].size() + 2, ' ');
+      if (i + 1 < row.size()) line += std::string(widths[i] - row[i].size() + 2, ' ');
     }
     lines.push_back(std::move(line));
   }
@@ -103,7 +143,7 @@ int choose_gpu(int visible, int local_rank, int local_size) {
           ":node");
 }
 
-std::vector<RankPlace> gather_places(const World& world, const Gpu* gpu) {
+std::vector<RankPlace> gather_places(const World& world, const Gpu* gpu, const ThreadCounts& threads) {
   const std::vector<int> cores = allowed_core_numbers();
   WireWriter mine;
   mine.put(world.host());
@@ -112,6 +152,7 @@ std::vector<RankPlace> gather_places(const World& world, const Gpu* gpu) {
   mine.put(gpu == nullptr ? std::string() : gpu->pci);
   mine.put(format_ranges(cores));
   mine.put(format_ranges(numa_nodes(cores)));
+  mine.put(threads);
   std::vector<RankPlace> places;
   for (const std::string& text : world.gather(mine.take())) {
     WireReader from(text);
@@ -120,6 +161,7 @@ std::vector<RankPlace> gather_places(const World& world, const Gpu* gpu) {
     for (std::string* field : {&place.host, &place.machine, &place.device, &place.pci, &place.cores, &place.numa}) {
       *field = from.text();
     }
+    place.threads = from.get<ThreadCounts>();
     places.push_back(std::move(place));
   }
   return places;
@@ -161,26 +203,50 @@ Gpu bind_gpu(const World& world, const VisibleGpus& visible) {
 }
 
 std::vector<std::string> place_table(std::span<const RankPlace> places, std::size_t most) {
-  if (places.size() <= most) {
-    std::vector<Row> rows{{"rank", "host", "device", "cores", "NUMA"}};
-    for (const RankPlace& place : places)
-      rows.push_back(row_of(place));
+  const bool with_threads = !places.empty() && places.front().threads.compute > 0;
+  const bool by_rank = places.size() <= most;
+  std::vector<Row> rows{by_rank ? Row{"rank", "host", "device", "cores", "NUMA"}
+                                : Row{"ranks", "host", "devices", "cores", "NUMA"}};
+  if (with_threads) add_thread_headings(rows.front());
+  const auto add = [&](Row row, std::span<const RankPlace* const> of) {
+    if (with_threads) add_threads(row, of);
+    rows.push_back(std::move(row));
+  };
+  if (by_rank) {
+    for (const RankPlace& place : places) {
+      const RankPlace* one = &place;
+      add(row_of(place), {&one, 1});
+    }
     return aligned(rows);
   }
-  std::vector<std::vector<const RankPlace*>> machines;
-  std::map<std::string, std::size_t> index;
-  for (const RankPlace& place : places) {
-    // Containers with names of their own have lines of their own.
-    const auto [at, is_new] = index.try_emplace(place.machine + " " + place.host, machines.size());
-    if (is_new) machines.emplace_back();
-    machines[at->second].push_back(&place);
-  }
-  std::vector<Row> rows{{"ranks", "host", "devices", "cores", "NUMA"}};
+  const std::vector<std::vector<const RankPlace*>> machines = by_machine(places);
   for (std::size_t i = 0; i < std::min(most, machines.size()); ++i)
-    rows.push_back(row_of(machines[i]));
+    add(row_of(machines[i]), machines[i]);
   std::vector<std::string> lines = aligned(rows);
   if (machines.size() > most) lines.push_back("and " + std::to_string(machines.size() - most) + " more hosts");
   return lines;
+}
+
+std::string oversubscription(std::span<const RankPlace> places) {
+  std::string text;
+  std::size_t machines = 0;
+  for (const std::vector<const RankPlace*>& ranks : by_machine(places)) {
+    const int threads = total(ranks, &ThreadCounts::compute);
+    const auto cores = static_cast<int>(merged_numbers(ranks, &RankPlace::cores).size());
+    const bool one_has_too_many = std::any_of(ranks.begin(), ranks.end(), [](const RankPlace* rank) {
+      const std::size_t own = parse_ranges(rank->cores).size();
+      return own > 0 && static_cast<std::size_t>(rank->threads.compute) > own;
+    });
+    if (cores == 0 || (threads <= cores && !one_has_too_many)) continue;
+    if (++machines > 1) continue;
+    text = "more compute threads than cores: " + std::to_string(ranks.size()) +
+           (ranks.size() == 1 ? " rank" : " ranks") + " of host " + one_line(ranks.front()->host) + " with " +
+           std::to_string(threads) + " compute threads on " + std::to_string(cores) + (cores == 1 ? " core" : " cores");
+    if (threads <= cores) text += ", one of them with more than the cores it is bound to";
+  }
+  if (machines > 1) text += ", and " + std::to_string(machines - 1) + " more such hosts";
+  if (machines > 0) text += ": lower runtime.threads (0 shares the cores out), or start fewer ranks a host";
+  return text;
 }
 
 }  // namespace msn

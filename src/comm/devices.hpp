@@ -16,6 +16,14 @@ namespace msn {
 /// config_error if there are none, or fewer than ranks but more than one: NCCL takes no GPU twice.
 int choose_gpu(int visible, int local_rank, int local_size);
 
+/// Threads that a rank runs beside its main one's own: what may compete for its cores.
+struct ThreadCounts {
+  int compute = 0;        ///< LibTorch's and our kernels', one pool, the main thread among them; 0: unknown.
+  int loader = 0;         ///< Of low priority.
+  int communication = 0;  ///< Sums over ranks beside the computation; sleeps while there are none.
+  int writer = 0;         ///< Of checkpoints; there only while one is written.
+};
+
 /// Where one rank computes.
 struct RankPlace {
   int rank = 0;
@@ -25,10 +33,11 @@ struct RankPlace {
   std::string pci;      ///< Of the GPU; empty on the CPU.
   std::string cores;    ///< It may use, "0-3,8".
   std::string numa;     ///< Nodes of these cores, "0-1"; empty: unknown.
+  ThreadCounts threads;
 };
 
 /// Every rank's place, in rank order, on every rank. `gpu` is nullptr on the CPU. All ranks call.
-std::vector<RankPlace> gather_places(const World& world, const Gpu* gpu);
+std::vector<RankPlace> gather_places(const World& world, const Gpu* gpu, const ThreadCounts& threads = {});
 
 /// Throws config_error that names both ranks if two on one machine have the same GPU.
 void check_distinct_gpus(std::span<const RankPlace> places);
@@ -37,8 +46,12 @@ void check_distinct_gpus(std::span<const RankPlace> places);
 /// config_error if a rank has none. All ranks call, before anything else uses CUDA.
 Gpu bind_gpu(const World& world, const VisibleGpus& visible);
 
-/// Aligned lines with a heading, without line ends. A line for each rank; above `most` ranks a line for each machine,
-/// and above `most` machines the first of them and how many more there are.
+/// Aligned lines with a heading, without line ends, and with threads if rank 0's are known. A line for each rank; above
+/// `most` ranks a line for each machine, and above `most` machines the first of them and how many more there are.
 std::vector<std::string> place_table(std::span<const RankPlace> places, std::size_t most = 32);
+
+/// A warning if the compute threads of the ranks of a machine are more than the cores that these ranks may use, or
+/// those of one rank more than its own: of the first such machine, and how many more there are. Else empty.
+std::string oversubscription(std::span<const RankPlace> places);
 
 }  // namespace msn

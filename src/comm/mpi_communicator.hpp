@@ -28,6 +28,8 @@ class MpiCommunicator : public Communicator {
   double wait_seconds() const override { return collectives_->wait_seconds(); }
   void shutdown() override { collectives_->shutdown(); }
 
+  /// Whether sums go on, on a thread of their own, while the caller computes.
+  bool in_background() const { return collectives_->in_background(); }
   /// For people: by which path, and whether in the background.
   const std::string& description() const { return collectives_->description(); }
 

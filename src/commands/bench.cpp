@@ -15,6 +15,7 @@
 #include "commands/bench_checkpoint.hpp"
 #include "commands/bench_config.hpp"
 #include "commands/bench_gemm.hpp"
+#include "commands/bench_optimizer.hpp"
 #include "commands/bench_step.hpp"
 #include "data/input_benchmark.hpp"
 #include "data/workers.hpp"
@@ -123,11 +124,13 @@ Command make_bench_command(CLI::App& parent) {
   const Command allreduce = make_bench_allreduce_command(*app);
   const Command checkpoint = make_bench_checkpoint_command(*app);
   const Command gemm = make_bench_gemm_command(*app);
+  const Command optimizer = make_bench_optimizer_command(*app);
   const Command step = make_bench_step_command(*app);
-  return {app, [arguments, allreduce, checkpoint, gemm, step](World& world) {
+  return {app, [arguments, allreduce, checkpoint, gemm, optimizer, step](World& world) {
             if (allreduce.app->parsed()) return allreduce.run(world);
             if (checkpoint.app->parsed()) return checkpoint.run(world);
             if (gemm.app->parsed()) return gemm.run(world);
+            if (optimizer.app->parsed()) return optimizer.run(world);
             if (step.app->parsed()) return step.run(world);
             run_input(world, *arguments);
           }};

@@ -32,6 +32,32 @@ struct Arguments {
   bool json = false;
 };
 
+/// By kind; then "other", which no kind claims, and "waiting" for other ranks. Together they are the whole step.
+nlohmann::ordered_json work_to_json(const StepBenchmark& result, int ranks) {
+  double busy = 0, waiting = 0;
+  for (std::size_t i = 0; i < kSections; ++i) {
+    busy += result.sections.busy[i];
+    waiting += result.sections.waiting[i];
+  }
+  nlohmann::ordered_json all = nlohmann::ordered_json::object();
+  double other = busy;
+  for (std::size_t i = 0; i < kernels::kWorks; ++i) {
+    const kernels::WorkTime& work = result.work[i];
+    nlohmann::ordered_json& row = all[std::string(kernels::name_of(static_cast<kernels::Work>(i)))];
+    row = {{"seconds", work.seconds},
+           {"share", work.seconds / (busy + waiting)},
+           {"calls", work.calls},
+           {"bytes", work.bytes},
+           {"flops", work.flops}};
+    const double floor = floor_seconds(work, result, ranks);
+    if (floor > 0) row["floor_seconds"] = floor;
+    other -= work.seconds;
+  }
+  all["other"] = {{"seconds", other}, {"share", other / (busy + waiting)}};
+  all["waiting"] = {{"seconds", waiting}, {"share", waiting / (busy + waiting)}};
+  return all;
+}
+
 nlohmann::ordered_json to_json(const StepBenchmark& result, const Config& config, int ranks) {
   const double images = config.train.global_batch;
   const double middle = median(result.step_seconds);
@@ -55,11 +81,27 @@ nlohmann::ordered_json to_json(const StepBenchmark& result, const Config& config
           {"images_per_second_p10", images / quantile(result.step_seconds, 0.9)},
           {"images_per_second_p90", images / quantile(result.step_seconds, 0.1)},
           {"sections", sections},
+          {"work", work_to_json(result, ranks)},
           {"flops", result.flops},
           {"flops_per_second", result.flops / middle},
           {"gemm_flops_per_second", result.gemm_rate},
+          {"copy_bytes_per_second", result.copy_rate},
           {"share_of_gemm", result.flops / middle / result.gemm_rate},
           {"peak_memory_bytes", result.peak_memory}};
+}
+
+void print_work(const nlohmann::ordered_json& work) {
+  std::printf("\n  work          s a step    share    floor   of it\n");
+  for (const auto& [name, row] : work.items()) {
+    const double seconds = row.at("seconds").get<double>();
+    if (row.contains("calls") && row.at("calls") == 0) continue;
+    std::printf("    %-12s %7.4f %6.1f %%", name.c_str(), seconds, 100 * row.at("share").get<double>());
+    if (row.contains("floor_seconds")) {
+      const double floor = row.at("floor_seconds").get<double>();
+      std::printf(" %8.4f %7.2f", floor, seconds / floor);
+    }
+    std::printf("\n");
+  }
 }
 
 void print(const nlohmann::ordered_json& result) {
@@ -75,12 +117,15 @@ void print(const nlohmann::ordered_json& result) {
               number("images_per_second_p10"), number("images_per_second_p90"));
   std::printf("  FLOP/s        %.1f G, %.0f %% of the %.1f G that one large matrix product a rank reaches\n",
               1e-9 * number("flops_per_second"), 100 * number("share_of_gemm"), 1e-9 * number("gemm_flops_per_second"));
+  std::printf("  plain copy    %.1f GB/s read and written, all ranks together\n",
+              1e-9 * number("copy_bytes_per_second"));
   std::printf("  peak memory   %.2f GiB of the largest rank\n\n", number("peak_memory_bytes") / (1 << 30));
   std::printf("  section       s a step   waiting for ranks\n");
   for (const auto& [name, times] : result.at("sections").items()) {
     std::printf("    %-10s %9.4f %11.4f\n", name.c_str(), times.at("seconds").get<double>(),
                 times.at("waiting_seconds").get<double>());
   }
+  print_work(result.at("work"));
 }
 
 void run(const World& world, const Arguments& arguments) {

@@ -77,6 +77,19 @@ void adamw_ema(std::span<T> parameters, std::span<const T> gradients, std::span<
   });
 }
 
+template <class T>
+std::int64_t adamw_ema_bytes(const std::vector<UpdateRange>& ranges, bool shadows) {
+  constexpr std::int64_t of_update = 4 + 3, of_target = 1 + 1;  // Values read and written.
+  const std::int64_t of_shadow = shadows ? sizeof(Bf16) : 0;
+  std::int64_t bytes = 0;
+  for (const UpdateRange& range : ranges) {
+    const std::int64_t update = of_update * static_cast<std::int64_t>(sizeof(T)) + of_shadow;
+    const std::int64_t target = range.averaged ? of_target * static_cast<std::int64_t>(sizeof(T)) + of_shadow : 0;
+    bytes += (range.end - range.begin) * (update + target);
+  }
+  return bytes;
+}
+
 void round_to_bf16(std::span<const float> values, std::span<Bf16> rounded, InstructionSet set) {
   MSN_CHECK(values.size() == rounded.size());
   const auto run = MSN_FORMS(to_bf16).of(set);
@@ -85,9 +98,10 @@ void round_to_bf16(std::span<const float> values, std::span<Bf16> rounded, Instr
   });
 }
 
-#define MSN_INSTANTIATE(T)                                                                               \
-  template void adamw_ema<T>(std::span<T>, std::span<const T>, std::span<T>, std::span<T>, std::span<T>, \
-                             const std::vector<UpdateRange>&, const AdamWStep&, const Bf16Shadows&, InstructionSet);
+#define MSN_INSTANTIATE(T)                                                                                           \
+  template void adamw_ema<T>(std::span<T>, std::span<const T>, std::span<T>, std::span<T>, std::span<T>,             \
+                             const std::vector<UpdateRange>&, const AdamWStep&, const Bf16Shadows&, InstructionSet); \
+  template std::int64_t adamw_ema_bytes<T>(const std::vector<UpdateRange>&, bool);
 MSN_INSTANTIATE(float)
 MSN_INSTANTIATE(double)
 

@@ -46,6 +46,10 @@ void adamw_ema(std::span<T> parameters, std::span<const T> gradients, std::span<
                std::span<T> target, const std::vector<UpdateRange>& ranges, const AdamWStep& step,
                const Bf16Shadows& shadows = {}, InstructionSet set = instruction_set());
 
+/// Bytes that adamw_ema<T>() reads and writes.
+template <class T>
+std::int64_t adamw_ema_bytes(const std::vector<UpdateRange>& ranges, bool shadows);
+
 /// Rounds values to bfloat16 as adamw_ema() does for the shadows: to nearest, ties to even. The spans are equally long.
 void round_to_bf16(std::span<const float> values, std::span<Bf16> rounded, InstructionSet set = instruction_set());
 

@@ -18,25 +18,28 @@ inline std::int64_t rows_of(std::int64_t elements) {
   return (elements + kRowElements - 1) / kRowElements;
 }
 
-/// Calls functor(row) for row in [0, rows), in parallel. Kokkos dispatches it where Kokkos has a parallel back end.
-/// With a Serial-only Kokkos (the distributions' packages) an OpenMP loop calls it: the pool is LibTorch's own libgomp.
-/// Call from the main thread only (Kokkos before 4.4 keeps one global scratch).
+/// Whether Kokkos on the host adds no threads to those of OpenMP.
+constexpr bool host_space_has_no_pool_of_its_own() {
+  using Space = Kokkos::DefaultHostExecutionSpace;
+  bool known = false;
+#if defined(KOKKOS_ENABLE_SERIAL)
+  known = known || std::is_same_v<Space, Kokkos::Serial>;
+#endif
+#if defined(KOKKOS_ENABLE_OPENMP)
+  known = known || std::is_same_v<Space, Kokkos::OpenMP>;
+#endif
+  return known;
+}
+
+/// Calls functor(row) for row in [0, rows), in parallel, by an OpenMP loop: the pool is LibTorch's own libgomp, so that
+/// a process has one. Kokkos' host back end is Serial (the distributions' packages) or OpenMP, which would take the
+/// same pool; it is not dispatched, and need not be initialised. Call from the main thread only.
 template <class Functor>
 void for_rows(std::int64_t rows, const Functor& functor) {
-  using Space = Kokkos::DefaultHostExecutionSpace;
-#if defined(KOKKOS_ENABLE_SERIAL)
-  constexpr bool kSerial = std::is_same_v<Space, Kokkos::Serial>;
-#else
-  constexpr bool kSerial = false;
-#endif
-  if constexpr (kSerial) {
+  static_assert(host_space_has_no_pool_of_its_own(), "build Kokkos with Serial or OpenMP as its host back end");
 #pragma omp parallel for schedule(static)
-    for (std::int64_t row = 0; row < rows; ++row)
-      functor(row);
-  } else {
-    Kokkos::parallel_for(Kokkos::RangePolicy<Space>(0, rows), functor);
-    Space().fence();
-  }
+  for (std::int64_t row = 0; row < rows; ++row)
+    functor(row);
 }
 
 }  // namespace msn::kernels

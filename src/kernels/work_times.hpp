@@ -31,7 +31,7 @@ struct WorkTime {
   double seconds = 0;  ///< Without the work inside it that is timed itself, and without waits for other ranks.
   double bytes = 0;    ///< That must at least be moved between memory and caches, as far as the pieces say.
   double flops = 0;    ///< As far as they say.
-  std::int64_t calls = 0;
+  double calls = 0;    ///< Pieces.
 };
 using WorkTimes = std::array<WorkTime, kWorks>;
 

@@ -10,6 +10,7 @@
 #include "base/hash.hpp"
 #include "base/seconds_since.hpp"
 #include "comm/world.hpp"
+#include "kernels/work_times.hpp"
 
 namespace msn {
 
@@ -81,6 +82,7 @@ at::Tensor GradientBuckets::message(std::size_t bucket) const {
 }
 
 void GradientBuckets::ready_from(std::int64_t offset) {
+  const kernels::TimedWork timed(kernels::Work::gradient_sum);
   while (works_.size() < buckets_.size() && buckets_[works_.size()].begin >= offset) {
     const std::string name = "gradients " + std::to_string(works_.size());
     works_.push_back(communicator_.start_sum(message(works_.size()), name));
@@ -89,6 +91,7 @@ void GradientBuckets::ready_from(std::int64_t offset) {
 
 void GradientBuckets::finish() {
   MSN_CHECK(works_.size() == buckets_.size());
+  const kernels::TimedWork timed(kernels::Work::gradient_sum);
   using Clock = std::chrono::steady_clock;
   const Clock::time_point began = Clock::now();
   for (const auto& work : works_) {

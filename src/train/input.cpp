@@ -6,6 +6,7 @@
 #include "data/synthetic_batches.hpp"
 #include "train/open_data.hpp"
 #include "train/plan.hpp"
+#include "train/threads.hpp"
 
 namespace msn {
 
@@ -34,7 +35,7 @@ std::unique_ptr<BatchSource> make_batches(const TrainingInput& input, const Conf
   const BatchOptions options{config.train.global_batch, config.model.patch_size, world.rank(), world.size(),
                              first_step};
   if (!input.data) return std::make_unique<SyntheticBatches>(config, input.images, options);
-  return std::make_unique<Loader>(*input.data, options, config.data.workers);
+  return std::make_unique<Loader>(*input.data, options, loader_threads(world, config));
 }
 
 }  // namespace msn

@@ -27,7 +27,7 @@ std::uint64_t synthetic_images(const Config& config);
 /// Opens the data sets as open_data does, or none for data.input = "synthetic". All ranks call.
 TrainingInput open_input(const World& world, const Config& config, std::uint64_t other_bytes);
 
-/// This rank's batches from step `first_step` on. `input` must outlive them.
+/// This rank's batches from step `first_step` on. `input` must outlive them. All ranks call.
 std::unique_ptr<BatchSource> make_batches(const TrainingInput& input, const Config& config, const World& world,
                                           std::uint64_t first_step);
 

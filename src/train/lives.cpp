@@ -79,7 +79,12 @@ Json ranks_json(const std::vector<RankPlace>& places) {
                      {"device", place.device},
                      {"pci", place.pci},
                      {"cores", place.cores},
-                     {"numa", place.numa}});
+                     {"numa", place.numa},
+                     {"threads",
+                      {{"compute", place.threads.compute},
+                       {"loader", place.threads.loader},
+                       {"communication", place.threads.communication},
+                       {"writer", place.threads.writer}}}});
   }
   return ranks;
 }

@@ -7,9 +7,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/adamw.hpp"
-#include "kernels/reduce.hpp"
-#include "model/kernel_types.hpp"
+#include "kernels/work_times.hpp"
 #include "objective/prior.hpp"
 #include "train/finite.hpp"
 #include "train/injected.hpp"
@@ -36,8 +34,7 @@ at::Tensor shadow_of(const Parameters& parameters, Precision precision) {
 Stepper::Stepper(TrainState& state, const Config& config, const Communicator& communicator, Sections* sections)
     : state_(state),
       loss_(config.loss),
-      clip_(config.optim.clip),
-      freeze_prototypes_(config.model.freeze_prototypes),
+      optimizer_{config.optim.clip, config.model.freeze_prototypes, communicator.size()},
       log_prior_(log_prior(config.loss, state.online.segment("prototypes").shape[0])),
       communicator_(communicator),
       buckets_(state.online, communicator, bucket_sizes(config.runtime)),
@@ -54,21 +51,20 @@ StepReport Stepper::run(const StepInput& input, const ScheduleValues& schedule) 
   const at::NoGradGuard no_autograd;
   StepReport report;
   const BufferSnapshot before(state_);
-  state_.online.gradients().zero_();
+  zero_gradients();
   inject_into_gradient(state_, communicator_.rank());
   buckets_.begin();
   forward_backward(input, schedule.sharpen, report);
   finish_reduction(report);
   const InSection section(sections_, Section::update);
-  const std::int64_t encoder_end = state_.encoder_end();
-  report.grad_norm = std::sqrt(squares_of_gradients(0, encoder_end));
-  report.finite = buckets_.flag_sum(kNotFinite) == 0 && std::isfinite(report.grad_norm) &&
-                  std::isfinite(squares_of_gradients(encoder_end, state_.online.gradients().numel()));
+  const GradientNorms norms = gradient_norms(state_, optimizer_);
+  report.grad_norm = norms.encoder;
+  report.finite = buckets_.flag_sum(kNotFinite) == 0 && std::isfinite(norms.encoder) && std::isfinite(norms.prototypes);
   if (!report.finite) {
     before.restore();
     return report;
   }
-  update(report.grad_norm, schedule);
+  update_state(state_, optimizer_, norms, schedule, {online_shadow_, target_shadow_});
   ++state_.step;
   state_.skipped_in_a_row = 0;
   return report;
@@ -111,62 +107,24 @@ void Stepper::forward_backward(const StepInput& input, double sharpen, StepRepor
     dz.push_back(report.objective.dz.narrow(0, row, group.images()));
     row += group.images();
   }
-  if (!freeze_prototypes_) state_.online.gradient("prototypes").copy_(report.objective.dprototypes);
+  if (!optimizer_.freeze_prototypes) state_.online.gradient("prototypes").copy_(report.objective.dprototypes);
   const at::Tensor dcls = at::cat(heads_backward(heads, dz, communicator_));
   // Only now: the head's small messages would wait behind a bucket that is under way.
   buckets_.ready_from(state_.online.segment("fc.fc1.weight").offset);
   online_trunk_.backward(dcls, tape, [this](std::int64_t offset) { buckets_.ready_from(offset); });
 }
 
-// As the official code: the encoder's gradients are averaged over ranks, the prototypes' summed.
+void Stepper::zero_gradients() {
+  const at::Tensor& gradients = state_.online.gradients();
+  const kernels::TimedWork work(kernels::Work::copy, static_cast<double>(gradients.nbytes()));
+  gradients.zero_();
+}
+
 void Stepper::finish_reduction(StepReport& report) {
   const InSection section(sections_, Section::reduce);
   buckets_.finish();
-  if (communicator_.size() > 1) state_.online.gradients().narrow(0, 0, state_.encoder_end()).div_(communicator_.size());
   report.reduce_seconds = buckets_.seconds();
   report.reduce_wait_seconds = buckets_.exposed_seconds();
-}
-
-/// Of the reduced gradients, and so the same on every rank.
-double Stepper::squares_of_gradients(std::int64_t begin, std::int64_t end) const {
-  const at::Tensor range = state_.online.gradients().narrow(0, begin, end - begin);
-  return range.scalar_type() == at::kFloat ? kernels::sum_of_squares<float>(span_of<float>(range))
-                                           : kernels::sum_of_squares<double>(span_of<double>(range));
-}
-
-void Stepper::update(double grad_norm, const ScheduleValues& schedule) {
-  const double clip = kernels::clip_factor(grad_norm, clip_);
-  // The prototypes' gradient is a sum over ranks. Adam with the mean and with eps over the number of ranks makes the
-  // same update, and its moments stay comparable when a run goes on with other ranks.
-  const double of_sum = 1.0 / communicator_.size();
-  std::vector<kernels::UpdateRange> ranges;
-  for (const Segment& segment : state_.online.segments()) {
-    const bool encoder = segment.name != "prototypes";
-    if (!encoder && freeze_prototypes_) continue;
-    // Decayed: every encoder tensor with more than one dimension, class token and positions included.
-    ranges.push_back({segment.offset, segment.offset + segment.elements, encoder && segment.shape.size() > 1,
-                      encoder ? clip : of_sum, encoder, encoder ? 1.0 : of_sum});
-  }
-  kernels::AdamWStep step;
-  step.lr = schedule.lr;
-  step.weight_decay = schedule.weight_decay;
-  step.count = static_cast<std::int64_t>(state_.step - state_.skipped) + 1;
-  step.ema_momentum = schedule.ema_momentum;
-  kernels::Bf16Shadows shadows;
-  if (online_shadow_.defined()) {
-    shadows.parameters = {elements<kernels::Bf16>(online_shadow_), static_cast<std::size_t>(online_shadow_.numel())};
-    shadows.target = {elements<kernels::Bf16>(target_shadow_), static_cast<std::size_t>(target_shadow_.numel())};
-  }
-  const auto run = [&]<class T>(T) {
-    kernels::adamw_ema<T>(span_of<T>(state_.online.values()), span_of<T>(state_.online.gradients()),
-                          span_of<T>(state_.exp_avg), span_of<T>(state_.exp_avg_sq), span_of<T>(state_.target.values()),
-                          ranges, step, shadows);
-  };
-  if (state_.online.type() == at::kFloat) {
-    run(float{});
-  } else {
-    run(double{});
-  }
 }
 
 }  // namespace msn

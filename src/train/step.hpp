@@ -14,6 +14,7 @@
 #include "objective/msn_loss.hpp"
 #include "objective/schedules.hpp"
 #include "train/gradient_buckets.hpp"
+#include "train/optimizer.hpp"
 #include "train/state.hpp"
 
 namespace msn {
@@ -46,22 +47,20 @@ class Stepper {
   /// How the gradients are summed over ranks.
   const GradientBuckets& buckets() const { return buckets_; }
 
-  /// Forward, backward with the reduction over ranks beside it, clipping, AdamW, EMA; counts the step. The reduced
-  /// gradients, unclipped, stay in state.online.gradients() until the next step. If the report says that the numbers
-  /// are not finite, on any rank, the state is on every rank what it was: weights, EMA, moments, running statistics and
-  /// counts.
+  /// Forward, backward with the reduction over ranks beside it, clipping, AdamW, EMA; counts the step. The
+  /// gradients, summed over ranks, unclipped, stay in state.online.gradients() until the next step. If the report says
+  /// that the numbers are not finite, on any rank, the state is on every rank what it was: weights, EMA, moments,
+  /// running statistics and counts.
   [[nodiscard]] StepReport run(const StepInput& input, const ScheduleValues& schedule);
 
  private:
+  void zero_gradients();
   void forward_backward(const StepInput& input, double sharpen, StepReport& report);
   void finish_reduction(StepReport& report);
-  double squares_of_gradients(std::int64_t begin, std::int64_t end) const;
-  void update(double grad_norm, const ScheduleValues& schedule);
 
   TrainState& state_;
   const LossConfig loss_;
-  const double clip_;
-  const bool freeze_prototypes_;
+  const OptimizerOptions optimizer_;
   const at::Tensor log_prior_;  ///< float64 [K]
   const Communicator& communicator_;
   GradientBuckets buckets_;

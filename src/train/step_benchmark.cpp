@@ -15,11 +15,13 @@
 #include "base/seconds_since.hpp"
 #include "comm/mpi_communicator.hpp"
 #include "data/sampler.hpp"
-#include "model/layers.hpp"
+#include "model/gemm.hpp"
 #include "objective/schedules.hpp"
 #include "train/batch_tensors.hpp"
 #include "train/gemm_setup.hpp"
 #include "train/input.hpp"
+#include "train/optimizer.hpp"
+#include "train/plain_copy.hpp"
 #include "train/plan.hpp"
 #include "train/setup.hpp"
 #include "train/state.hpp"
@@ -32,20 +34,18 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// FLOP/s of this rank in a product of two square matrices, by the back end of the model's linear layers.
+/// FLOP/s of this rank in a product of two square matrices, by the back end of the model's.
 double gemm_rate(const World& world, at::ScalarType type) {
   constexpr std::int64_t side = 1536;
   constexpr int repeats = 8;
-  Linear layer;
-  layer.weight = at::ones({side, side}, type);
-  layer.bias = at::ones({side}, type);
   const at::Tensor x = at::ones({side, side}, type);
-  linear(x, layer);  // Allocates, and makes the kernel.
+  const at::Tensor weight = at::ones({side, side}, type);
+  product(x, weight.t());  // Allocates, and makes the kernel.
   double best = 0;
   for (int i = 0; i < repeats; ++i) {
     world.barrier();  // The cores of a host slow each other down: all are at work.
     const Clock::time_point began = Clock::now();
-    linear(x, layer);
+    product(x, weight.t());
     best = std::max(best, 2.0 * side * side * side / seconds_since(began));
   }
   return best;
@@ -61,15 +61,31 @@ double peak_memory() {
 struct OfRank {
   std::vector<double> steps;
   SectionTimes sections;
+  kernels::WorkTimes work;
   double gemm_rate = 0;
+  double copy_rate = 0;
   double memory = 0;
 };
 
+nlohmann::json to_json(const kernels::WorkTimes& times) {
+  nlohmann::json all = nlohmann::json::array();
+  for (const kernels::WorkTime& time : times)
+    all.push_back({time.seconds, time.bytes, time.flops, time.calls});
+  return all;
+}
+
+kernels::WorkTimes work_from(const nlohmann::json& json) {
+  kernels::WorkTimes times;
+  for (std::size_t i = 0; i < times.size(); ++i) {
+    const nlohmann::json& time = json.at(i);
+    times[i] = {time.at(0), time.at(1), time.at(2), time.at(3)};
+  }
+  return times;
+}
+
 std::string to_text(const OfRank& rank) {
-  return nlohmann::json{{"steps", rank.steps},
-                        {"busy", rank.sections.busy},
-                        {"waiting", rank.sections.waiting},
-                        {"gemm_rate", rank.gemm_rate},
+  return nlohmann::json{{"steps", rank.steps},        {"busy", rank.sections.busy},  {"waiting", rank.sections.waiting},
+                        {"work", to_json(rank.work)}, {"gemm_rate", rank.gemm_rate}, {"copy_rate", rank.copy_rate},
                         {"memory", rank.memory}}
       .dump();
 }
@@ -80,7 +96,9 @@ OfRank rank_from(const std::string& text) {
   json.at("steps").get_to(rank.steps);
   json.at("busy").get_to(rank.sections.busy);
   json.at("waiting").get_to(rank.sections.waiting);
+  rank.work = work_from(json.at("work"));
   json.at("gemm_rate").get_to(rank.gemm_rate);
+  json.at("copy_rate").get_to(rank.copy_rate);
   json.at("memory").get_to(rank.memory);
   return rank;
 }
@@ -91,7 +109,9 @@ OfRank take_steps(const World& world, const Config& config, const StepBenchmarkO
   MpiCommunicator communicator(world);
   Heartbeat heartbeat{};
   Sections sections(heartbeat, world.recorder(), world.rank());
-  sections.measure_waits_by([&] { return communicator.wait_seconds(); });
+  const auto waited = [&] { return communicator.wait_seconds(); };
+  sections.measure_waits_by(waited);
+  const kernels::WaitsOutOfWork waits(waited);
   TrainState state(vit_shape(config.model), config.model.prototypes, type);
   state.initialise(config.train.seed);
   std::optional<Stepper> stepper;
@@ -102,7 +122,10 @@ OfRank take_steps(const World& world, const Config& config, const StepBenchmarkO
   const Schedules schedules(config.optim, config.loss, config.train,
                             static_cast<std::int64_t>(steps_per_epoch(kImageNetImages, config.train.global_batch)));
   for (int step = 0; step < options.warm_up + options.steps; ++step) {
-    if (step == options.warm_up) sections.take_times();
+    if (step == options.warm_up) {
+      sections.take_times();
+      kernels::take_work_times();
+    }
     const Clock::time_point began = Clock::now();
     sections.begin_step(state.step + 1);
     Batch batch = batches->next();
@@ -116,8 +139,12 @@ OfRank take_steps(const World& world, const Config& config, const StepBenchmarkO
     if (step >= options.warm_up) mine.steps.push_back(seconds_since(began));
   }
   mine.sections = sections.take_times();
+  mine.work = kernels::take_work_times();
   mine.memory = peak_memory();
-  mine.gemm_rate = gemm_rate(world, type);
+  mine.gemm_rate = gemm_rate(world, compute_type(config.train.precision));
+  // As much memory as the optimiser moves is, but for the smallest models, more than caches hold.
+  const OptimizerOptions optimizer{config.optim.clip, config.model.freeze_prototypes, world.size()};
+  mine.copy_rate = copy_rate(world, optimizer_bytes(state, optimizer, false));
   communicator.shutdown();
   return mine;
 }
@@ -142,10 +169,21 @@ StepBenchmark benchmark_step(const World& world, const Config& config, const Ste
       result.sections.busy[s] += share * rank.sections.busy[s];
       result.sections.waiting[s] += share * rank.sections.waiting[s];
     }
+    for (std::size_t w = 0; w < kernels::kWorks; ++w) {
+      result.work[w].seconds += share * rank.work[w].seconds;
+      result.work[w].bytes += share * rank.work[w].bytes;
+      result.work[w].flops += share * rank.work[w].flops;
+      result.work[w].calls += share * rank.work[w].calls;
+    }
     result.gemm_rate += rank.gemm_rate;
+    result.copy_rate += rank.copy_rate;
     result.peak_memory = std::max(result.peak_memory, rank.memory);
   }
   return result;
+}
+
+double floor_seconds(const kernels::WorkTime& work, const StepBenchmark& result, int ranks) {
+  return std::max(work.flops / (result.gemm_rate / ranks), work.bytes / (result.copy_rate / ranks));
 }
 
 }  // namespace msn

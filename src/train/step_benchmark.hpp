@@ -9,6 +9,7 @@
 #include "comm/sections.hpp"
 #include "comm/world.hpp"
 #include "config/config.hpp"
+#include "kernels/work_times.hpp"
 
 namespace msn {
 
@@ -22,12 +23,18 @@ struct StepBenchmark {
   std::vector<double> step_seconds;  ///< Of each step that counts, of the slowest rank.
   SectionTimes sections;             ///< Seconds a step, the mean over steps and ranks.
   double flops = 0;                  ///< Of a step over all ranks, in matrix products as they are run, for all images.
-  double gemm_rate = 0;              ///< FLOP/s over all ranks that one large float matrix product a rank reaches.
-  double peak_memory = 0;            ///< Bytes: the most that a rank has held in memory so far.
+  kernels::WorkTimes work{};         ///< A step of a rank, the mean over steps and ranks.
+  double gemm_rate = 0;    ///< FLOP/s over all ranks that one large matrix product a rank reaches, in the trunk's type.
+  double copy_rate = 0;    ///< Bytes/s over all ranks that a plain copy in memory reads and writes.
+  double peak_memory = 0;  ///< Bytes: the most that a rank has held in memory so far.
 };
 
 /// Takes steps on made-up numbers (data.input and the data set do not matter) with the state of `config`, on all ranks
 /// together. All ranks call, with equal arguments. Throws AgreedError.
 StepBenchmark benchmark_step(const World& world, const Config& config, const StepBenchmarkOptions& options);
+
+/// Seconds of `work` if its operations ran at a rank's share of gemm_rate and its bytes moved at that of copy_rate,
+/// both at once; 0 if it says neither.
+double floor_seconds(const kernels::WorkTime& work, const StepBenchmark& result, int ranks);
 
 }  // namespace msn

@@ -89,7 +89,8 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
 
   const std::string backend = "cpu, MPI (" + communicator.description() + "), " +
                               name_of(config.train.precision);
-  const std::vector<RankPlace> places = gather_places(world, nullptr);
+  const std::vector<RankPlace> places =
+      gather_places(world, nullptr, thread_counts(world, config, communicator, threads));
   const std::uint64_t first = completed_steps(world, checkpoint);
   life.begin(config, {threads, backend, input.fingerprint, first, places});
   TrainState state(vit_shape(config.model), config.model.prototypes, type);
@@ -98,6 +99,7 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
   check_replicas(world, state);
   for (const std::string& line : place_table(places))
     log::info(line);
+  if (const std::string problem = oversubscription(places); !problem.empty()) log::warn(problem);
   log::info((checkpoint ? "resuming after step " + std::to_string(state.step) : std::string("starting")) + " on " +
             std::to_string(world.size()) + " ranks with " + std::to_string(threads) + " threads each, " + backend +
             "; " + std::to_string(input.images) + " images, " + std::to_string(per_epoch) + " steps an epoch, " +

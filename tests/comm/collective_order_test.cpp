@@ -45,7 +45,7 @@ TEST(CollectiveOrder, NoticesAMissingCall) {
 }
 
 TEST(Places, AreGatheredFromAllRanks) {
-  const std::vector<RankPlace> places = gather_places(world(), nullptr);
+  const std::vector<RankPlace> places = gather_places(world(), nullptr, {.compute = 3 + world().rank(), .writer = 1});
   MSN_ASSERT_ALL(places.size() == static_cast<std::size_t>(world().size()));
   for (int rank = 0; rank < world().size(); ++rank) {
     const RankPlace& place = places[static_cast<std::size_t>(rank)];
@@ -53,6 +53,8 @@ TEST(Places, AreGatheredFromAllRanks) {
     EXPECT_EQ(place.host, world().host());
     EXPECT_EQ(place.machine, places[0].machine);
     EXPECT_EQ(place.device, "cpu");
+    EXPECT_EQ(place.threads.compute, 3 + rank);
+    EXPECT_EQ(place.threads.writer, 1);
     EXPECT_EQ(place.pci, "");
     EXPECT_FALSE(place.cores.empty());
   }

@@ -93,6 +93,45 @@ TEST(PlaceTable, ShortensRanksThatAreDealtOutInTurn) {
   EXPECT_TRUE(lines[1].starts_with("0,2,4,6,8,10,12,14,16,18,...  host-0  32 x cpu")) << lines[1];
 }
 
+std::vector<RankPlace> places_with_threads(int ranks, ThreadCounts threads) {
+  std::vector<RankPlace> places;
+  for (int rank = 0; rank < ranks; ++rank) {
+    places.push_back(place(rank, std::to_string(rank / 4), ""));
+    places.back().threads = threads;
+  }
+  return places;
+}
+
+TEST(PlaceTable, HasTheThreadsThatAreKnown) {
+  const std::vector<std::string> expected{"rank  host    device  cores  NUMA  threads: compute  loader  sums  writer",
+                                          "0     host-0  cpu     0-7    0     8                 4       1     0",
+                                          "1     host-0  cpu     8-15   0     8                 4       1     0"};
+  EXPECT_EQ(place_table(places_with_threads(2, {.compute = 8, .loader = 4, .communication = 1})), expected);
+  const std::vector<std::string> many = place_table(places_with_threads(40, {8, 4, 1, 1}));
+  EXPECT_EQ(many[0], "ranks  host    devices  cores  NUMA  threads: compute  loader  sums  writer");
+  EXPECT_EQ(many[10], "36-39  host-9  4 x cpu  0-31   0-1   32                16      4     4");
+}
+
+TEST(Oversubscription, IsMoreComputeThreadsThanCores) {
+  EXPECT_EQ(oversubscription(places_with_threads(8, {.compute = 8, .loader = 8})), "") << "loaders give way";
+  EXPECT_EQ(
+      oversubscription(places_with_threads(8, {.compute = 9})),
+      "more compute threads than cores: 4 ranks of host host-0 with 36 compute threads on 32 cores, and 1 more such "
+      "hosts: lower runtime.threads (0 shares the cores out), or start fewer ranks a host");
+  std::vector<RankPlace> shared = places_with_threads(2, {.compute = 4});
+  shared[1].cores = shared[0].cores;
+  EXPECT_EQ(oversubscription(shared), "") << "8 threads on 8 cores";
+  shared[0].threads.compute = 5;
+  EXPECT_NE(oversubscription(shared).find("2 ranks of host host-0 with 9 compute threads on 8 cores"),
+            std::string::npos);
+  std::vector<RankPlace> bound = places_with_threads(2, {.compute = 1});
+  bound[0].threads.compute = 9;
+  EXPECT_NE(oversubscription(bound).find("one of them with more than the cores it is bound to"), std::string::npos);
+  bound[0].cores.clear();
+  bound[1].cores.clear();
+  EXPECT_EQ(oversubscription(bound), "") << "cores are not known";
+}
+
 TEST(PlaceTable, EscapesWhatOthersChose) {
   std::vector<RankPlace> places{place(0, "a", "")};
   places[0].host = "a\nb\x1b[2J";

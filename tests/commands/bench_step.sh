@@ -13,10 +13,20 @@ tiny=(--set model.width=32 --set model.depth=2 --set model.heads=2 --set model.h
 number='[0-9.e+-]+'
 section="\{\"seconds\":$number,\"waiting_seconds\":$number\}"
 sections="\{\"data\":$section,\"forward\":$section,\"backward\":$section,\"reduce\":$section,\"update\":$section\}"
-expect "two ranks" 0 "\"command\":\"bench step\",.*\"precision\":\"fp32\",\"ranks\":2,\"threads\":1,\"global_batch\":6,\"steps\":3,.*\"sections\":$sections,\"flops\":$number,.*\"peak_memory_bytes\":$number" \
+kind="\{\"seconds\":$number,\"share\":$number,\"calls\":$number,\"bytes\":$number,\"flops\":$number(,\"floor_seconds\":$number)?\}"
+expect "two ranks" 0 "\"command\":\"bench step\",.*\"precision\":\"fp32\",\"ranks\":2,\"threads\":1,\"global_batch\":6,\"steps\":3,.*\"sections\":$sections,\"work\":\{\"product\":$kind,.*\"optimizer\":$kind,\"other\":\{.*\"waiting\":\{.*\},\"flops\":$number,.*\"copy_bytes_per_second\":$number,.*\"peak_memory_bytes\":$number" \
   "${mpirun[@]}" "$msn" bench step "$source_dir/configs/quickstart.toml" "${tiny[@]}" --batch 3 --steps 3 --warm-up 1 --json
 expect_lines 1 '^  images/s +[0-9.]+, the median'
 expect_lines 5 '^    (data|forward|backward|reduce|update) +[0-9.]+ +[0-9.]+$'
+# Norms and update of the whole state: as `msn bench optimizer` counts its bytes.
+expect_lines 1 '^    optimizer +[0-9.]+ +[0-9.]+ % +[0-9.]+ +[0-9.]+$'
+expect_lines 1 '^    waiting +[0-9.]+ +[0-9.]+ %$'
+grep -o '"share":[0-9.e+-]*' "$work/out" | awk -F: '{ sum += $2 } END { exit !(sum > 0.999 && sum < 1.001) }' ||
+  complain "the shares of the work do not make a whole"
+bytes=$("$msn" bench optimizer "$source_dir/configs/quickstart.toml" "${tiny[@]}" --repeats 1 --json |
+  sed -n 's/.*"bf16_shadows":false,"bytes":\([0-9]*\),.*/\1/p')
+grep -Eq "\"optimizer\":\{[^}]*\"calls\":3.0,\"bytes\":${bytes:-none}.0," "$work/out" ||
+  complain "the optimiser's bytes are not ${bytes:-told}"
 # What the table says is what the formula of --dry-run says.
 flops=$("$msn" bench step "$source_dir/configs/quickstart.toml" "${tiny[@]}" --batch 4 --steps 1 --warm-up 0 --json |
   sed -n 's/.*"flops":\([0-9.e+]*\),.*/\1/p')

@@ -235,6 +235,14 @@ TEST(AdamW, RefusesRangesAndShadowsThatDoNotFit) {
   EXPECT_ANY_THROW(update({{0, 4}}, {.parameters = shadow, .target = short_shadow}));
 }
 
+// Parameters and both moments are read and written, gradients read, and of averaged ranges the target read and written.
+TEST(AdamW, CountsTheBytesItMoves) {
+  const std::vector<kernels::UpdateRange> ranges{{0, 10, true, 1, true}, {16, 21}};
+  EXPECT_EQ(kernels::adamw_ema_bytes<float>(ranges, false), 10 * 36 + 5 * 28);
+  EXPECT_EQ(kernels::adamw_ema_bytes<float>(ranges, true), 10 * (36 + 4) + 5 * (28 + 2));
+  EXPECT_EQ(kernels::adamw_ema_bytes<double>(ranges, false), 2 * (10 * 36 + 5 * 28));
+}
+
 TEST(RoundToBf16, RoundsToNearestWithTiesToEven) {
   const auto of_bits = [](std::uint32_t bits) { return std::bit_cast<float>(bits); };
   // Value, and its rounded upper half.

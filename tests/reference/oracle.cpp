@@ -172,7 +172,7 @@ Solution solve(const Problem& problem) {
   solution.z = z.detach();
   for (const auto& [name, tensor] : weights) {
     const at::Tensor gradient = tensor.grad().defined() ? tensor.grad() : at::zeros_like(tensor);
-    solution.gradients[name] = (name == "prototypes" ? gradient * problem.ranks : gradient).detach();
+    solution.gradients[name] = (gradient * problem.ranks).detach();
   }
   return solution;
 }

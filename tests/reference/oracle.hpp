@@ -40,7 +40,7 @@ struct Problem {
   at::Tensor random_branches;     ///< Factors of the residual branches, [depth, 2, random * N]; undefined: 1.
   at::Tensor focal_branches;      ///< [depth, 2, focal * N]
 
-  /// Ranks of the world. The official code sums the prototypes' gradient over ranks where it averages the encoder's.
+  /// Ranks of the world. A step leaves gradients summed over them, each of its own mean loss.
   int ranks = 1;
 };
 

@@ -110,10 +110,9 @@ void compare_worlds(at::ScalarType type, double tensor_limit, double all_limit, 
     Difference all;
     for (const Segment& segment : shared.online.segments()) {
       if (has_zero_gradient(segment.name)) continue;
-      at::Tensor a = shared.online.gradient(segment.name);
+      at::Tensor a = shared.online.gradient(segment.name) / together.size();  // A sum over ranks.
       at::Tensor b = whole.online.gradient(segment.name);
-      if (segment.name == "prototypes") a = a / together.size();  // A sum over ranks, as in the official code.
-      if (segment.name.find("qkv.bias") != std::string::npos) {   // The keys' third is zero.
+      if (segment.name.find("qkv.bias") != std::string::npos) {  // The keys' third is zero.
         const std::int64_t d = config.model.width;
         a = a.clone();
         b = b.clone();
