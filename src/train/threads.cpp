@@ -7,12 +7,15 @@
 #include <climits>
 
 #include "comm/cores.hpp"
+#include "train/tensor_memory.hpp"
 
 namespace msn {
 
 int set_up_threads(const World& world, int threads) {
   if (threads == 0) threads = cores_of_this_rank(world);
   at::set_num_threads(threads);
+  use_arena_for_tensors();
+  // For what is no tensor: batches of the loader, buffers of the matrix libraries and of MPI.
   mallopt(M_MMAP_THRESHOLD, INT_MAX);
   mallopt(M_TRIM_THRESHOLD, INT_MAX);
   return threads;
