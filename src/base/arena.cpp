@@ -161,6 +161,11 @@ bool Arena::release(void* block) {
   return true;
 }
 
+void Arena::reset_peak() {
+  const std::lock_guard lock(mutex_);
+  usage_.peak_in_use = usage_.in_use;
+}
+
 ArenaUsage Arena::usage() const {
   const std::lock_guard lock(mutex_);
   return usage_;

@@ -71,6 +71,8 @@ class Arena {
   bool release(void* block);
 
   ArenaUsage usage() const;
+  /// Counts peak_in_use anew from what is in use now.
+  void reset_peak();
   /// Bytes of addresses.
   std::uint64_t capacity() const { return reserved_.size(); }
 

@@ -5,6 +5,7 @@
 #include <functional>
 #include <numeric>
 
+#include "base/error.hpp"
 #include "checkpoint/slices.hpp"
 #include "data/loader.hpp"
 #include "data/masks.hpp"
@@ -33,6 +34,20 @@ void count_parameters(const Config& config, RunPlan& plan) {
   plan.prototype_parameters = std::int64_t{config.model.prototypes} * config.model.head_out;
 }
 
+/// Of a rank, in the trunk.
+std::int64_t images_at_once(const Config& config, const RunPlan& plan) {
+  return config.train.micro_batch == 0 ? plan.local_batch : config.train.micro_batch;
+}
+
+void check_micro_batch(const Config& config, const RunPlan& plan) {
+  if (plan.local_batch % images_at_once(config, plan) == 0) return;
+  throw config_error("train.micro_batch = " + std::to_string(config.train.micro_batch) +
+                         " does not divide the images of a rank, " + std::to_string(plan.local_batch) +
+                         " (train.global_batch = " + std::to_string(config.train.global_batch) + " over " +
+                         std::to_string(plan.ranks) + " ranks)",
+                     "train.micro_batch", "set it to a divisor of " + std::to_string(plan.local_batch) + ", or to 0");
+}
+
 void count_flops(const Config& config, RunPlan& plan) {
   const VitShape shape = vit_shape(config.model);
   const auto image = [&](LastBlock last) {
@@ -43,6 +58,15 @@ void count_flops(const Config& config, RunPlan& plan) {
   };
   plan.image_flops = image(LastBlock::all_tokens);
   plan.image_flops_as_run = image(LastBlock::class_token);
+  if (images_at_once(config, plan) == plan.local_batch) return;
+  // The anchors' trunk runs forward once more.
+  VitShape trunk = shape;
+  trunk.head_hidden = 0;
+  const auto again = [&](std::int64_t tokens) {
+    return view_flops(trunk, 0, tokens, LastBlock::class_token).forward();
+  };
+  plan.image_flops_as_run += config.views.random * again(plan.random_tokens);
+  if (config.views.focal > 0) plan.image_flops_as_run += config.views.focal * again(plan.focal_tokens);
 }
 
 void count_memory(const Config& config, RunPlan& plan) {
@@ -53,6 +77,7 @@ void count_memory(const Config& config, RunPlan& plan) {
   plan.state_bytes = value_bytes * (4 * all + encoder);
 
   const auto batch = static_cast<double>(plan.local_batch);
+  const auto at_once = static_cast<double>(images_at_once(config, plan));
   const double tape = config.views.random * tape_values(shape, plan.random_tokens) +
                       (config.views.focal > 0 ? config.views.focal * tape_values(shape, plan.focal_tokens) : 0);
   // One block of a pass that keeps nothing: the target's, or the gradients of an anchors' block.
@@ -60,7 +85,7 @@ void count_memory(const Config& config, RunPlan& plan) {
   one_block.depth = 2;
   const double target_block = tape_values(one_block, plan.target_tokens);
   const double anchor_block = 2 * tape / static_cast<double>(shape.depth);
-  plan.activation_bytes = value_bytes * batch * (tape + std::max(target_block, anchor_block));
+  plan.activation_bytes = value_bytes * at_once * (tape + std::max(target_block, anchor_block));
 
   const VisiblePatches visible(config.views, config.model.patch_size, config.train.seed, config.train.global_batch);
   double rows = 0;
@@ -81,6 +106,7 @@ RunPlan plan_run(const Config& config, int ranks, std::uint64_t images) {
   RunPlan plan;
   plan.ranks = ranks;
   plan.local_batch = share_of_step(0, images, config.train.global_batch, 0, ranks).count;
+  check_micro_batch(config, plan);
   count_parameters(config, plan);
   plan.target_tokens = 1 + patches_of(config.views.random_size, config.model);
   plan.random_tokens = 1 + kept_patches(plan.target_tokens - 1, config.views.mask_ratio);

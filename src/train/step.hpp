@@ -60,6 +60,7 @@ class Stepper {
   TrainState& state_;
   const LossConfig loss_;
   const double clip_;
+  const int micro_batch_;
   const bool freeze_prototypes_;
   const at::Tensor log_prior_;  ///< float64 [K]
   const Communicator& communicator_;

@@ -86,6 +86,10 @@ void use_arena_for_tensors() {
   static_cast<void>(installed);
 }
 
+void reset_peak_of_tensor_memory() {
+  arena().reset_peak();
+}
+
 ArenaUsage tensor_memory() {
   return arena().usage();
 }

@@ -18,5 +18,7 @@ void use_arena_for_tensors();
 
 /// Of that arena; `refused` is what came from LibTorch's own allocator instead. All 0 before use_arena_for_tensors().
 ArenaUsage tensor_memory();
+/// Counts peak_in_use anew from here on.
+void reset_peak_of_tensor_memory();
 
 }  // namespace msn

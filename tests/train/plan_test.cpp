@@ -17,6 +17,7 @@
 #include "data/synthetic_batches.hpp"
 #include "model/cost.hpp"
 #include "support/mpi.hpp"
+#include "support/refusal.hpp"
 #include "train/batch_tensors.hpp"
 #include "train/setup.hpp"
 #include "train/step.hpp"
@@ -91,6 +92,31 @@ TEST(Plan, CountsTheOperationsThatAStepRuns) {
   const double resampling = 2 * (2.0 * 4 * 25 * 24);
   EXPECT_DOUBLE_EQ(operations_of_products, 6 * plan.image_flops_as_run + resampling);
   EXPECT_LT(plan.image_flops_as_run, plan.image_flops);
+
+  // In two parts the anchors' trunk runs forward twice, and the positions are resampled in each part.
+  Config in_parts = config;
+  in_parts.train.micro_batch = 3;
+  const RunPlan plan_in_parts = plan_run(in_parts, 1, 600);
+  Stepper stepper_in_parts(state, in_parts, communicator);
+  operations_of_products = 0;
+  const auto again = at::addThreadLocalCallback(at::RecordFunctionCallback(count_product).needsInputs(true));
+  EXPECT_TRUE(stepper_in_parts.run(input, plan.start).finite);
+  at::removeCallback(again);
+  EXPECT_DOUBLE_EQ(operations_of_products, 6 * plan_in_parts.image_flops_as_run + 3 * resampling);
+  EXPECT_GT(plan_in_parts.image_flops_as_run, plan.image_flops_as_run);
+  EXPECT_DOUBLE_EQ(plan_in_parts.activation_bytes, plan.activation_bytes / 2);
+}
+
+TEST(Plan, RefusesAMicroBatchThatDoesNotDivide) {
+  Config config = tiny();
+  for (const int micro_batch : {2, 4, 12}) {
+    config.train.micro_batch = micro_batch;
+    const std::string message = test::refusal([&] { plan_run(config, 2, 600); }, ExitCode::config);
+    EXPECT_NE(message.find("does not divide the images of a rank, 3"), std::string::npos) << message;
+    EXPECT_NE(message.find("a divisor of 3, or to 0"), std::string::npos) << message;
+  }
+  config.train.micro_batch = 1;
+  EXPECT_EQ(plan_run(config, 2, 600).local_batch, 3);
 }
 
 TEST(Plan, CountsWhatATapeKeeps) {
