@@ -87,7 +87,14 @@ nlohmann::ordered_json to_json(const StepBenchmark& result, const Config& config
           {"gemm_flops_per_second", result.gemm_rate},
           {"copy_bytes_per_second", result.copy_rate},
           {"share_of_gemm", result.flops / middle / result.gemm_rate},
-          {"peak_memory_bytes", result.peak_memory}};
+          {"peak_memory_bytes", result.memory.peak},
+          {"memory_after_construction_bytes", result.memory.after_construction},
+          {"memory_of_steps_bytes", result.memory.peak - result.memory.after_construction},
+          {"arena",
+           {{"peak_bytes", result.memory.arena_peak},
+            {"committed_bytes", result.memory.arena_committed},
+            {"growths_after_first_step", result.memory.arena_growths},
+            {"refused", result.memory.arena_refused}}}};
 }
 
 void print_work(const nlohmann::ordered_json& work) {
@@ -119,7 +126,15 @@ void print(const nlohmann::ordered_json& result) {
               1e-9 * number("flops_per_second"), 100 * number("share_of_gemm"), 1e-9 * number("gemm_flops_per_second"));
   std::printf("  plain copy    %.1f GB/s read and written, all ranks together\n",
               1e-9 * number("copy_bytes_per_second"));
-  std::printf("  peak memory   %.2f GiB of the largest rank\n\n", number("peak_memory_bytes") / (1 << 30));
+  const auto gib = [&](const nlohmann::ordered_json& bytes) { return bytes.get<double>() / (1 << 30); };
+  const auto& arena = result.at("arena");
+  std::printf("  peak memory   %.2f GiB of the largest rank: %.2f with the model, %.2f by the steps\n",
+              gib(result.at("peak_memory_bytes")), gib(result.at("memory_after_construction_bytes")),
+              gib(result.at("memory_of_steps_bytes")));
+  std::printf(
+      "  arena         %.2f GiB for at most %.2f in use; grew %.0f times after the first step, refused %.0f\n\n",
+      gib(arena.at("committed_bytes")), gib(arena.at("peak_bytes")), arena.at("growths_after_first_step").get<double>(),
+      arena.at("refused").get<double>());
   std::printf("  section       s a step   waiting for ranks\n");
   for (const auto& [name, times] : result.at("sections").items()) {
     std::printf("    %-10s %9.4f %11.4f\n", name.c_str(), times.at("seconds").get<double>(),

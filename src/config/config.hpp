@@ -124,6 +124,7 @@ struct OptimConfig {
 
 struct TrainConfig {
   int global_batch = 1024;  ///< Images a step over all ranks.
+  int micro_batch = 0;      ///< Images of a rank that go through the trunk at once; 0: all.
   int epochs = 800;
   std::uint64_t seed = 0;
   Precision precision = Precision::fp32;
@@ -193,16 +194,17 @@ std::string to_toml(const Config& config);
 
 /// Hash of what decides the numbers of a run: every key but data.path, data.set.path, data.staging,
 /// data.cache, data.workers, data.max_bad, model.arch (a name for width, depth and heads, which count),
-/// train.check_replicas_every, train.non_finite, train.max_skipped*, train.max_fruitless_lives,
-/// checkpoint.* and runtime.*. Only values other than
-/// the defaults enter it: a default, once released, must not change.
+/// train.micro_batch (which changes rounding alone), train.check_replicas_every, train.non_finite, train.max_skipped*,
+/// train.max_fruitless_lives, checkpoint.* and runtime.*. Only values other than the defaults enter it: a default, once
+/// released, must not change.
 std::string config_digest(const Config& config);
 
 /// What a key decides, and so what becomes of a run that is resumed with another value.
 enum class Effect {
-  numbers,  ///< The numbers of the run; in its digest. Refused, unless forced.
-  policy,   ///< Not its numbers, but what it keeps, checks, or ends for. Warned of.
-  none,     ///< Where and how fast it runs. Free.
+  numbers,   ///< The numbers of the run; in its digest. Refused, unless forced.
+  rounding,  ///< Only their last bits, as the number of ranks does. Warned of.
+  policy,    ///< Not its numbers, but what it keeps, checks, or ends for. Warned of.
+  none,      ///< Where and how fast it runs. Free.
 };
 
 /// A key whose value differs between two configurations.

@@ -132,6 +132,7 @@ const Key kKeys[] = {
     {"optim", "schedule_stretch", real<&C::optim, &OptimConfig::schedule_stretch>(1, 100)},
 
     {"train", "global_batch", whole<&C::train, &TrainConfig::global_batch>(1, 1 << 24)},
+    {"train", "micro_batch", whole<&C::train, &TrainConfig::micro_batch>(0, 1 << 24), Effect::rounding},
     {"train", "epochs", whole<&C::train, &TrainConfig::epochs>(1, 1000000)},
     {"train", "seed", SeedField{[](Config& c) -> std::uint64_t& { return c.train.seed; }}},
     {"train", "precision", choice<&C::train, &TrainConfig::precision>(kPrecision)},

@@ -5,6 +5,7 @@
 #include <functional>
 #include <numeric>
 
+#include "base/error.hpp"
 #include "checkpoint/slices.hpp"
 #include "data/loader.hpp"
 #include "data/masks.hpp"
@@ -33,6 +34,20 @@ void count_parameters(const Config& config, RunPlan& plan) {
   plan.prototype_parameters = std::int64_t{config.model.prototypes} * config.model.head_out;
 }
 
+/// Of a rank, in the trunk.
+std::int64_t images_at_once(const Config& config, const RunPlan& plan) {
+  return config.train.micro_batch == 0 ? plan.local_batch : config.train.micro_batch;
+}
+
+void check_micro_batch(const Config& config, const RunPlan& plan) {
+  if (plan.local_batch % images_at_once(config, plan) == 0) return;
+  throw config_error("train.micro_batch = " + std::to_string(config.train.micro_batch) +
+                         " does not divide the images of a rank, " + std::to_string(plan.local_batch) +
+                         " (train.global_batch = " + std::to_string(config.train.global_batch) + " over " +
+                         std::to_string(plan.ranks) + " ranks)",
+                     "train.micro_batch", "set it to a divisor of " + std::to_string(plan.local_batch) + ", or to 0");
+}
+
 void count_flops(const Config& config, RunPlan& plan) {
   const VitShape shape = vit_shape(config.model);
   const auto image = [&](LastBlock last) {
@@ -43,6 +58,15 @@ void count_flops(const Config& config, RunPlan& plan) {
   };
   plan.image_flops = image(LastBlock::all_tokens);
   plan.image_flops_as_run = image(LastBlock::class_token);
+  if (images_at_once(config, plan) == plan.local_batch) return;
+  // The anchors' trunk runs forward once more.
+  VitShape trunk = shape;
+  trunk.head_hidden = 0;
+  const auto again = [&](std::int64_t tokens) {
+    return view_flops(trunk, 0, tokens, LastBlock::class_token).forward();
+  };
+  plan.image_flops_as_run += config.views.random * again(plan.random_tokens);
+  if (config.views.focal > 0) plan.image_flops_as_run += config.views.focal * again(plan.focal_tokens);
 }
 
 void count_memory(const Config& config, RunPlan& plan) {
@@ -54,6 +78,7 @@ void count_memory(const Config& config, RunPlan& plan) {
   if (config.train.precision == Precision::bf16) plan.state_bytes += 2 * (all + encoder);
 
   const auto batch = static_cast<double>(plan.local_batch);
+  const auto at_once = static_cast<double>(images_at_once(config, plan));
   const double activation = config.train.precision == Precision::bf16 ? 2 : value_bytes;
   const Recompute recompute = config.train.recompute ? Recompute::norms_and_activations : Recompute::nothing;
   const double tape =
@@ -67,7 +92,7 @@ void count_memory(const Config& config, RunPlan& plan) {
   const double target_block =
       tape_bytes(one_block, plan.target_tokens, activation, value_bytes, Recompute::nothing);
   const double anchor_block = 2 * tape / static_cast<double>(shape.depth);
-  plan.activation_bytes = batch * (tape + std::max(target_block, anchor_block));
+  plan.activation_bytes = at_once * (tape + std::max(target_block, anchor_block));
 
   const VisiblePatches visible(config.views, config.model.patch_size, config.train.seed, config.train.global_batch);
   double rows = 0;
@@ -88,6 +113,7 @@ RunPlan plan_run(const Config& config, int ranks, std::uint64_t images) {
   RunPlan plan;
   plan.ranks = ranks;
   plan.local_batch = share_of_step(0, images, config.train.global_batch, 0, ranks).count;
+  check_micro_batch(config, plan);
   count_parameters(config, plan);
   plan.target_tokens = 1 + patches_of(config.views.random_size, config.model);
   plan.random_tokens = 1 + kept_patches(plan.target_tokens - 1, config.views.mask_ratio);

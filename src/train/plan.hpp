@@ -26,10 +26,11 @@ struct RunPlan {
   std::int64_t focal_tokens = 0;   ///< 0 without focal views.
 
   double image_flops = 0;         ///< A training step for one source image, all its views, full model.
-  double image_flops_as_run = 0;  ///< The same with the last block for the class token alone.
+  double image_flops_as_run = 0;  ///< As computed: the last block for the class token alone, micro-batches
+                                  ///< twice.
 
   double state_bytes = 0;       ///< Weights, gradients, moments, EMA, on every rank.
-  double activation_bytes = 0;  ///< What the backward pass needs of this rank's images, and one block at work.
+  double activation_bytes = 0;  ///< What the backward pass needs of the images that go through at once, and one block.
   double loader_bytes = 0;      ///< Batches made ahead.
   double checkpoint_bytes = 0;  ///< The copy that a checkpoint is written from, on the rank with the largest slice.
   double rank_bytes() const { return state_bytes + activation_bytes + loader_bytes + checkpoint_bytes; }
@@ -42,7 +43,7 @@ struct RunPlan {
 };
 
 /// For a data set of `images`. Throws config_error if the batch cannot be shared by the ranks or is larger than the
-/// data.
+/// data, or if train.micro_batch does not divide a rank's share.
 RunPlan plan_run(const Config& config, int ranks, std::uint64_t images);
 
 /// A warning for every kind of view whose last pixels no patch covers: they are dropped, as in the official code.

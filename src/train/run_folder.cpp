@@ -50,6 +50,9 @@ void check_config(const Config& before, const Config& now, const fs::path& check
       add(flags, "--force-resume " + difference.key, " ");
     } else if (difference.effect == Effect::numbers) {
       log::warn("resuming although " + text_of(difference));
+    } else if (difference.effect == Effect::rounding) {
+      log::warn("not bit-comparable with the run's earlier life, but equal to rounding, because " +
+                text_of(difference));
     } else if (difference.effect == Effect::policy) {
       log::warn("from here on another policy: " + text_of(difference));
     } else {

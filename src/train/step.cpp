@@ -11,6 +11,7 @@
 #include "objective/prior.hpp"
 #include "train/finite.hpp"
 #include "train/injected.hpp"
+#include "train/micro_batches.hpp"
 
 namespace msn {
 
@@ -35,6 +36,7 @@ Stepper::Stepper(TrainState& state, const Config& config, const Communicator& co
     : state_(state),
       loss_(config.loss),
       optimizer_{config.optim.clip, config.model.freeze_prototypes, communicator.size()},
+      micro_batch_(config.train.micro_batch),
       log_prior_(log_prior(config.loss, state.online.segment("prototypes").shape[0])),
       communicator_(communicator),
       buckets_(state.online, communicator, bucket_sizes(config.runtime)),
@@ -72,13 +74,15 @@ StepReport Stepper::run(const StepInput& input, const ScheduleValues& schedule) 
 
 void Stepper::forward_backward(const StepInput& input, double sharpen, StepReport& report) {
   InSection section(sections_, Section::forward);
-  const at::Tensor target_cls = target_trunk_.forward({input.target}, nullptr);
+  const std::int64_t parts = micro_batches(input.target.images(), micro_batch_);
+  const at::Tensor target_cls = forward_in_parts(target_trunk_, {input.target}, parts);
   ViewGroups anchors;
   for (const ViewGroup* group : {&input.random, &input.focal}) {
     if (group->patches.defined()) anchors.push_back(*group);
   }
   Tape tape;
-  const at::Tensor anchor_cls = online_trunk_.forward(anchors, &tape);
+  const at::Tensor anchor_cls =
+      parts == 1 ? online_trunk_.forward(anchors, &tape) : forward_in_parts(online_trunk_, anchors, parts);
 
   std::vector<HeadTape> head_tapes(anchors.size());
   std::vector<HeadGroup> heads;
@@ -111,7 +115,13 @@ void Stepper::forward_backward(const StepInput& input, double sharpen, StepRepor
   const at::Tensor dcls = at::cat(heads_backward(heads, dz, communicator_));
   // Only now: the head's small messages would wait behind a bucket that is under way.
   buckets_.ready_from(state_.online.segment("fc.fc1.weight").offset);
-  online_trunk_.backward(dcls, tape, [this](std::int64_t offset) { buckets_.ready_from(offset); });
+  const auto on_ready = [this](std::int64_t offset) { buckets_.ready_from(offset); };
+  if (parts == 1) {
+    online_trunk_.backward(dcls, tape, on_ready);
+  } else {
+    head_tapes.clear();
+    backward_in_parts(online_trunk_, anchors, dcls, parts, on_ready);
+  }
 }
 
 void Stepper::zero_gradients() {

@@ -61,6 +61,7 @@ class Stepper {
   TrainState& state_;
   const LossConfig loss_;
   const OptimizerOptions optimizer_;
+  const int micro_batch_;
   const at::Tensor log_prior_;  ///< float64 [K]
   const Communicator& communicator_;
   GradientBuckets buckets_;

@@ -4,9 +4,12 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/ones.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
+#include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -26,6 +29,7 @@
 #include "train/setup.hpp"
 #include "train/state.hpp"
 #include "train/step.hpp"
+#include "train/tensor_memory.hpp"
 #include "train/threads.hpp"
 
 namespace msn {
@@ -57,6 +61,14 @@ double peak_memory() {
   return 1024.0 * static_cast<double>(usage.ru_maxrss);
 }
 
+/// What of this process is in memory now, as getrusage() counts it.
+double resident_memory() {
+  std::ifstream file("/proc/self/statm");
+  double all = 0, resident = 0;
+  file >> all >> resident;
+  return resident * static_cast<double>(::sysconf(_SC_PAGESIZE));
+}
+
 /// What one rank measured.
 struct OfRank {
   std::vector<double> steps;
@@ -64,7 +76,7 @@ struct OfRank {
   kernels::WorkTimes work;
   double gemm_rate = 0;
   double copy_rate = 0;
-  double memory = 0;
+  StepMemory memory;
 };
 
 nlohmann::json to_json(const kernels::WorkTimes& times) {
@@ -84,9 +96,15 @@ kernels::WorkTimes work_from(const nlohmann::json& json) {
 }
 
 std::string to_text(const OfRank& rank) {
-  return nlohmann::json{{"steps", rank.steps},        {"busy", rank.sections.busy},  {"waiting", rank.sections.waiting},
-                        {"work", to_json(rank.work)}, {"gemm_rate", rank.gemm_rate}, {"copy_rate", rank.copy_rate},
-                        {"memory", rank.memory}}
+  return nlohmann::json{{"steps", rank.steps},
+                        {"busy", rank.sections.busy},
+                        {"waiting", rank.sections.waiting},
+                        {"work", to_json(rank.work)},
+                        {"gemm_rate", rank.gemm_rate},
+                        {"copy_rate", rank.copy_rate},
+                        {"memory",
+                         {rank.memory.after_construction, rank.memory.peak, rank.memory.arena_peak,
+                          rank.memory.arena_committed, rank.memory.arena_growths, rank.memory.arena_refused}}}
       .dump();
 }
 
@@ -99,7 +117,8 @@ OfRank rank_from(const std::string& text) {
   rank.work = work_from(json.at("work"));
   json.at("gemm_rate").get_to(rank.gemm_rate);
   json.at("copy_rate").get_to(rank.copy_rate);
-  json.at("memory").get_to(rank.memory);
+  const auto memory = json.at("memory").get<std::array<double, 6>>();
+  rank.memory = {memory[0], memory[1], memory[2], memory[3], memory[4], memory[5]};
   return rank;
 }
 
@@ -117,15 +136,18 @@ OfRank take_steps(const World& world, const Config& config, const StepBenchmarkO
   std::optional<Stepper> stepper;
   world.agree([&] { check_precision(config); });
   world.agree([&] { stepper.emplace(state, config, communicator, &sections); });
+  mine.memory.after_construction = resident_memory();
   const TrainingInput input{{}, {}, kImageNetImages, kImageNetImages};
   const std::unique_ptr<BatchSource> batches = make_batches(input, config, world, 0);
   const Schedules schedules(config.optim, config.loss, config.train,
                             static_cast<std::int64_t>(steps_per_epoch(kImageNetImages, config.train.global_batch)));
+  std::uint64_t growths = tensor_memory().growths;
   for (int step = 0; step < options.warm_up + options.steps; ++step) {
     if (step == options.warm_up) {
       sections.take_times();
       kernels::take_work_times();
     }
+    if (step == 1) growths = tensor_memory().growths;
     const Clock::time_point began = Clock::now();
     sections.begin_step(state.step + 1);
     Batch batch = batches->next();
@@ -140,7 +162,12 @@ OfRank take_steps(const World& world, const Config& config, const StepBenchmarkO
   }
   mine.sections = sections.take_times();
   mine.work = kernels::take_work_times();
-  mine.memory = peak_memory();
+  const ArenaUsage arena = tensor_memory();
+  mine.memory.peak = peak_memory();
+  mine.memory.arena_peak = static_cast<double>(arena.peak_in_use);
+  mine.memory.arena_committed = static_cast<double>(arena.committed);
+  mine.memory.arena_growths = static_cast<double>(arena.growths - growths);
+  mine.memory.arena_refused = static_cast<double>(arena.refused);
   mine.gemm_rate = gemm_rate(world, compute_type(config.train.precision));
   // As much memory as the optimiser moves is, but for the smallest models, more than caches hold.
   const OptimizerOptions optimizer{config.optim.clip, config.model.freeze_prototypes, world.size()};
@@ -177,7 +204,7 @@ StepBenchmark benchmark_step(const World& world, const Config& config, const Ste
     }
     result.gemm_rate += rank.gemm_rate;
     result.copy_rate += rank.copy_rate;
-    result.peak_memory = std::max(result.peak_memory, rank.memory);
+    if (rank.memory.peak > result.memory.peak) result.memory = rank.memory;
   }
   return result;
 }

@@ -18,15 +18,25 @@ struct StepBenchmarkOptions {
   int steps = 10;
 };
 
+/// Of one rank, in bytes unless said.
+struct StepMemory {
+  double after_construction = 0;  ///< In memory (RSS) with the state, before the first batch and step.
+  double peak = 0;                ///< The most in memory up to the end of the last step.
+  double arena_peak = 0;          ///< Of that, the most that tensors had in use (base/arena.hpp).
+  double arena_committed = 0;     ///< What the arena had taken from the system for it.
+  double arena_growths = 0;       ///< How often, after the first step.
+  double arena_refused = 0;       ///< Tensors that did not fit.
+};
+
 struct StepBenchmark {
   int threads = 1;                   ///< Compute threads of a rank.
   std::vector<double> step_seconds;  ///< Of each step that counts, of the slowest rank.
   SectionTimes sections;             ///< Seconds a step, the mean over steps and ranks.
   double flops = 0;                  ///< Of a step over all ranks, in matrix products as they are run, for all images.
   kernels::WorkTimes work{};         ///< A step of a rank, the mean over steps and ranks.
-  double gemm_rate = 0;    ///< FLOP/s over all ranks that one large matrix product a rank reaches, in the trunk's type.
-  double copy_rate = 0;    ///< Bytes/s over all ranks that a plain copy in memory reads and writes.
-  double peak_memory = 0;  ///< Bytes: the most that a rank has held in memory so far.
+  double gemm_rate = 0;  ///< FLOP/s over all ranks that one large matrix product a rank reaches, in the trunk's type.
+  double copy_rate = 0;  ///< Bytes/s over all ranks that a plain copy in memory reads and writes.
+  StepMemory memory;     ///< Of the rank with the largest peak.
 };
 
 /// Takes steps on made-up numbers (data.input and the data set do not matter) with the state of `config`, on all ranks

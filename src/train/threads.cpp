@@ -7,6 +7,7 @@
 #include <climits>
 
 #include "comm/cores.hpp"
+#include "train/tensor_memory.hpp"
 
 namespace msn {
 
@@ -15,6 +16,8 @@ int set_up_threads(const World& world, int threads) {
   at::set_num_threads(threads);
   // May be set once, and not to what it is.
   if (at::get_num_interop_threads() != 1) at::set_num_interop_threads(1);
+  use_arena_for_tensors();
+  // For what is no tensor: batches of the loader, buffers of the matrix libraries and of MPI.
   mallopt(M_MMAP_THRESHOLD, INT_MAX);
   mallopt(M_TRIM_THRESHOLD, INT_MAX);
   return threads;

@@ -13,8 +13,8 @@ namespace msn {
 
 /// Decides once how many compute threads this rank has: LibTorch, its BLAS and oneDNN, and our kernels share one OpenMP
 /// pool of so many, and LibTorch's pool for independent operators has one thread, which never starts. `threads` 0:
-/// cores_of_this_rank(). Keeps freed memory for reuse, so that a step does not give its buffers back to the system each
-/// time. Returns the number. All ranks call.
+/// cores_of_this_rank(). Keeps freed memory for reuse, tensors' in an arena (train/tensor_memory.hpp), so that a step
+/// does not give its buffers back to the system each time. Returns the number. All ranks call.
 int set_up_threads(const World& world, int threads);
 
 /// Loader threads of this rank: data.workers, or as many as cores_of_this_rank(); none for made-up numbers. All ranks

@@ -123,7 +123,17 @@ std::map<std::string, std::string> rows_of_the_page() {
 
 /// As the column "numbers" says it.
 std::string effect_column(const Key& key) {
-  return key.effect == Effect::numbers ? " | yes | " : key.effect == Effect::policy ? " | policy | " : " | no | ";
+  switch (key.effect) {
+    case Effect::numbers:
+      return " | yes | ";
+    case Effect::rounding:
+      return " | rounding | ";
+    case Effect::policy:
+      return " | policy | ";
+    case Effect::none:
+      return " | no | ";
+  }
+  return "";
 }
 
 TEST(ConfigurationPage, HasEveryKeyWithItsDefaultAndNoOther) {

@@ -16,6 +16,7 @@
 #include "kernels/work_times.hpp"
 #include "model/cost.hpp"
 #include "support/mpi.hpp"
+#include "support/refusal.hpp"
 #include "train/batch_tensors.hpp"
 #include "train/setup.hpp"
 #include "train/step.hpp"
@@ -64,13 +65,37 @@ TEST(Plan, CountsTheOperationsThatAStepRuns) {
   EXPECT_EQ(state.online.count(), plan.trunk_parameters + plan.head_parameters + plan.prototype_parameters);
   const StepInput input = made_up_input(config);
   Stepper stepper(state, config, communicator);
-  kernels::take_work_times();
-  EXPECT_TRUE(stepper.run(input, plan.start).finite);
-  double operations = 0;
-  for (const kernels::WorkTime& time : kernels::take_work_times())
-    operations += time.flops;
-  EXPECT_DOUBLE_EQ(operations, 6 * plan.image_flops_as_run);
+  const auto operations_of = [&](Stepper& steps) {
+    kernels::take_work_times();
+    EXPECT_TRUE(steps.run(input, plan.start).finite);
+    double operations = 0;
+    for (const kernels::WorkTime& time : kernels::take_work_times())
+      operations += time.flops;
+    return operations;
+  };
+  EXPECT_DOUBLE_EQ(operations_of(stepper), 6 * plan.image_flops_as_run);
   EXPECT_LT(plan.image_flops_as_run, plan.image_flops);
+
+  // In two parts the anchors' trunk runs forward twice.
+  Config in_parts = config;
+  in_parts.train.micro_batch = 3;
+  const RunPlan plan_in_parts = plan_run(in_parts, 1, 600);
+  Stepper stepper_in_parts(state, in_parts, communicator);
+  EXPECT_DOUBLE_EQ(operations_of(stepper_in_parts), 6 * plan_in_parts.image_flops_as_run);
+  EXPECT_GT(plan_in_parts.image_flops_as_run, plan.image_flops_as_run);
+  EXPECT_DOUBLE_EQ(plan_in_parts.activation_bytes, plan.activation_bytes / 2);
+}
+
+TEST(Plan, RefusesAMicroBatchThatDoesNotDivide) {
+  Config config = tiny();
+  for (const int micro_batch : {2, 4, 12}) {
+    config.train.micro_batch = micro_batch;
+    const std::string message = test::refusal([&] { plan_run(config, 2, 600); }, ExitCode::config);
+    EXPECT_NE(message.find("does not divide the images of a rank, 3"), std::string::npos) << message;
+    EXPECT_NE(message.find("a divisor of 3, or to 0"), std::string::npos) << message;
+  }
+  config.train.micro_batch = 1;
+  EXPECT_EQ(plan_run(config, 2, 600).local_batch, 3);
 }
 
 TEST(Plan, CountsWhatATapeKeeps) {
