@@ -82,7 +82,7 @@ std::string to_text(const OfRank& rank) {
                         {"waiting", rank.sections.waiting},
                         {"gemm_rate", rank.gemm_rate},
                         {"memory",
-                         {rank.memory.after_construction, rank.memory.peak, rank.memory.arena_peak,
+                         {rank.memory.after_construction, rank.memory.moments, rank.memory.peak, rank.memory.arena_peak,
                           rank.memory.arena_committed, rank.memory.arena_growths, rank.memory.arena_refused}}}
       .dump();
 }
@@ -94,8 +94,8 @@ OfRank rank_from(const std::string& text) {
   json.at("busy").get_to(rank.sections.busy);
   json.at("waiting").get_to(rank.sections.waiting);
   json.at("gemm_rate").get_to(rank.gemm_rate);
-  const auto memory = json.at("memory").get<std::array<double, 6>>();
-  rank.memory = {memory[0], memory[1], memory[2], memory[3], memory[4], memory[5]};
+  const auto memory = json.at("memory").get<std::array<double, 7>>();
+  rank.memory = {memory[0], memory[1], memory[2], memory[3], memory[4], memory[5], memory[6]};
   return rank;
 }
 
@@ -111,6 +111,7 @@ OfRank take_steps(const World& world, const Config& config, const StepBenchmarkO
   std::optional<Stepper> stepper;
   world.agree([&] { stepper.emplace(state, config, communicator, &sections); });
   mine.memory.after_construction = resident_memory();
+  mine.memory.moments = static_cast<double>(state.exp_avg.nbytes() + state.exp_avg_sq.nbytes());
   const TrainingInput input{{}, {}, kImageNetImages, kImageNetImages};
   const std::unique_ptr<BatchSource> batches = make_batches(input, config, world, 0);
   const Schedules schedules(config.optim, config.loss, config.train,
