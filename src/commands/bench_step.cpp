@@ -89,6 +89,7 @@ nlohmann::ordered_json to_json(const StepBenchmark& result, const Config& config
           {"share_of_gemm", result.flops / middle / result.gemm_rate},
           {"peak_memory_bytes", result.memory.peak},
           {"memory_after_construction_bytes", result.memory.after_construction},
+          {"moments_bytes", result.memory.moments},
           {"memory_of_steps_bytes", result.memory.peak - result.memory.after_construction},
           {"arena",
            {{"peak_bytes", result.memory.arena_peak},

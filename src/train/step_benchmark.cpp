@@ -103,7 +103,7 @@ std::string to_text(const OfRank& rank) {
                         {"gemm_rate", rank.gemm_rate},
                         {"copy_rate", rank.copy_rate},
                         {"memory",
-                         {rank.memory.after_construction, rank.memory.peak, rank.memory.arena_peak,
+                         {rank.memory.after_construction, rank.memory.moments, rank.memory.peak, rank.memory.arena_peak,
                           rank.memory.arena_committed, rank.memory.arena_growths, rank.memory.arena_refused}}}
       .dump();
 }
@@ -117,8 +117,8 @@ OfRank rank_from(const std::string& text) {
   rank.work = work_from(json.at("work"));
   json.at("gemm_rate").get_to(rank.gemm_rate);
   json.at("copy_rate").get_to(rank.copy_rate);
-  const auto memory = json.at("memory").get<std::array<double, 6>>();
-  rank.memory = {memory[0], memory[1], memory[2], memory[3], memory[4], memory[5]};
+  const auto memory = json.at("memory").get<std::array<double, 7>>();
+  rank.memory = {memory[0], memory[1], memory[2], memory[3], memory[4], memory[5], memory[6]};
   return rank;
 }
 
@@ -137,6 +137,7 @@ OfRank take_steps(const World& world, const Config& config, const StepBenchmarkO
   world.agree([&] { check_precision(config); });
   world.agree([&] { stepper.emplace(state, config, communicator, &sections); });
   mine.memory.after_construction = resident_memory();
+  mine.memory.moments = static_cast<double>(state.exp_avg.nbytes() + state.exp_avg_sq.nbytes());
   const TrainingInput input{{}, {}, kImageNetImages, kImageNetImages};
   const std::unique_ptr<BatchSource> batches = make_batches(input, config, world, 0);
   const Schedules schedules(config.optim, config.loss, config.train,

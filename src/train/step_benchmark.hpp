@@ -21,6 +21,7 @@ struct StepBenchmarkOptions {
 /// Of one rank, in bytes unless said.
 struct StepMemory {
   double after_construction = 0;  ///< In memory (RSS) with the state, before the first batch and step.
+  double moments = 0;             ///< Of that, the optimiser's moments.
   double peak = 0;                ///< The most in memory up to the end of the last step.
   double arena_peak = 0;          ///< Of that, the most that tensors had in use (base/arena.hpp).
   double arena_committed = 0;     ///< What the arena had taken from the system for it.

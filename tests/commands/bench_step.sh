@@ -14,7 +14,7 @@ number='[0-9.e+-]+'
 section="\{\"seconds\":$number,\"waiting_seconds\":$number\}"
 sections="\{\"data\":$section,\"forward\":$section,\"backward\":$section,\"reduce\":$section,\"update\":$section\}"
 kind="\{\"seconds\":$number,\"share\":$number,\"calls\":$number,\"bytes\":$number,\"flops\":$number(,\"floor_seconds\":$number)?\}"
-expect "two ranks" 0 "\"command\":\"bench step\",.*\"precision\":\"fp32\",\"ranks\":2,\"threads\":1,\"global_batch\":6,\"steps\":3,.*\"sections\":$sections,\"work\":\{\"product\":$kind,.*\"optimizer\":$kind,\"other\":\{.*\"waiting\":\{.*\},\"flops\":$number,.*\"copy_bytes_per_second\":$number,.*\"peak_memory_bytes\":$number,\"memory_after_construction_bytes\":$number,\"memory_of_steps_bytes\":$number,\"arena\":\{\"peak_bytes\":$number,\"committed_bytes\":$number,\"growths_after_first_step\":0.0,\"refused\":0.0\}" \
+expect "two ranks" 0 "\"command\":\"bench step\",.*\"precision\":\"fp32\",\"ranks\":2,\"threads\":1,\"global_batch\":6,\"steps\":3,.*\"sections\":$sections,\"work\":\{\"product\":$kind,.*\"optimizer\":$kind,\"other\":\{.*\"waiting\":\{.*\},\"flops\":$number,.*\"copy_bytes_per_second\":$number,.*\"peak_memory_bytes\":$number,\"memory_after_construction_bytes\":$number,\"moments_bytes\":$number,\"memory_of_steps_bytes\":$number,\"arena\":\{\"peak_bytes\":$number,\"committed_bytes\":$number,\"growths_after_first_step\":0.0,\"refused\":0.0\}" \
   "${mpirun[@]}" "$msn" bench step "$source_dir/configs/quickstart.toml" "${tiny[@]}" --batch 3 --steps 3 --warm-up 1 --json
 expect_lines 1 '^  images/s +[0-9.]+, the median'
 expect_lines 5 '^    (data|forward|backward|reduce|update) +[0-9.]+ +[0-9.]+$'
