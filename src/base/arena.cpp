@@ -113,10 +113,11 @@ std::uint64_t Arena::capacity_of_machine() {
   return bytes;
 }
 
-/// Makes the heap usable up to `end`.
+/// Makes the heap usable up to `end`, and a little beyond: what a program keeps of its first step can move the blocks of
+/// the second one by as much. Pages that nobody touches take no memory.
 bool Arena::commit(Heap& heap, std::uint64_t end) {
-  const std::uint64_t needed = round_up(end, kHugePage);
-  if (needed <= heap.committed) return true;
+  if (end <= heap.committed) return true;
+  const std::uint64_t needed = std::min(round_up(end + end / 16, kHugePage), heap.capacity);
   if (::mprotect(heap.begin + heap.committed, needed - heap.committed, PROT_READ | PROT_WRITE) != 0) return false;
   usage_.committed += needed - heap.committed;
   heap.committed = needed;

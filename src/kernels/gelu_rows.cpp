@@ -4,17 +4,31 @@
 #include "kernels/row_math.hpp"
 
 namespace msn::kernels::MSN_ISA {
+namespace {
+
+/// As exactly as the storage type T can hold.
+template <class T>
+MSN_INLINE Normal<Accumulate<T>> normal_for(Accumulate<T> x) {
+  if constexpr (sizeof(T) == sizeof(Bf16)) {
+    return normal_for_bf16(x);
+  } else {
+    return normal(x);
+  }
+}
+
+}  // namespace
 
 template <class T>
 void bias_gelu(const BiasGelu<T>& a, std::int64_t begin, std::int64_t end) {
   const Accumulate<T>* bias = a.bias;
   for (std::int64_t row = begin; row < end; ++row) {
     const T* x = a.x + row * a.width;
+    fetch_ahead(x, a.width);
     T* activated = a.activated + row * a.width;
 #pragma omp simd
     for (std::int64_t i = 0; i < a.width; ++i) {
       const Accumulate<T> value = load(x[i]) + bias[i];
-      store(activated[i], value * normal(value).cumulative);
+      store(activated[i], value * normal_for<T>(value).cumulative);
     }
   }
 }
@@ -24,13 +38,15 @@ void bias_gelu_backward(const BiasGeluBackward<T>& a, std::int64_t begin, std::i
   const Accumulate<T>* bias = a.bias;
   for (std::int64_t row = begin; row < end; ++row) {
     const T* x = a.x + row * a.width;
+    fetch_ahead(x, a.width);
     const T* dactivated = a.dactivated + row * a.width;
+    fetch_ahead(dactivated, a.width);
     T* dx = a.dx + row * a.width;
     if (a.activated == nullptr) {
 #pragma omp simd
       for (std::int64_t i = 0; i < a.width; ++i) {
         const Accumulate<T> value = load(x[i]) + bias[i];
-        const Normal<Accumulate<T>> at = normal(value);
+        const Normal<Accumulate<T>> at = normal_for<T>(value);
         const Accumulate<T> gradient = load(dactivated[i]) * (at.cumulative + value * at.density);
         store(dx[i], gradient);
         dbias[i] += gradient;
@@ -40,7 +56,7 @@ void bias_gelu_backward(const BiasGeluBackward<T>& a, std::int64_t begin, std::i
 #pragma omp simd
       for (std::int64_t i = 0; i < a.width; ++i) {
         const Accumulate<T> value = load(x[i]) + bias[i];
-        const Normal<Accumulate<T>> at = normal(value);
+        const Normal<Accumulate<T>> at = normal_for<T>(value);
         const Accumulate<T> gradient = load(dactivated[i]) * (at.cumulative + value * at.density);
         store(dx[i], gradient);
         store(activated[i], value * at.cumulative);

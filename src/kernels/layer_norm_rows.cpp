@@ -11,9 +11,11 @@ void add_layer_norm(const AddLayerNorm<T>& a, std::int64_t begin, std::int64_t e
   const std::int64_t width = a.width;
   for (std::int64_t row = begin; row < end; ++row) {
     const T* x = a.x + row * width;
+    fetch_ahead(x, width);
     T* sum = a.sum + row * width;
     if (a.branch != nullptr) {
       const T* branch = a.branch + row * width;
+      fetch_ahead(branch, width);
       const A* bias = a.branch_bias;
       const A scale = a.row_scale == nullptr ? A(1) : a.row_scale[row];
 #pragma omp simd
@@ -50,6 +52,7 @@ void layer_norm_again(const LayerNormAgain<T>& a, std::int64_t begin, std::int64
   using A = Accumulate<T>;
   for (std::int64_t row = begin; row < end; ++row) {
     const T* sum = a.sum + row * a.width;
+    fetch_ahead(sum, a.width);
     T* normed = a.normed + row * a.width;
     const A mean = a.mean[row], rstd = a.rstd[row];
 #pragma omp simd
@@ -69,6 +72,8 @@ void layer_norm_backward(const LayerNormBackward<T>& a, std::int64_t begin, std:
   for (std::int64_t row = begin; row < end; ++row) {
     const T* dnormed = a.dnormed + row * width;
     const T* x = a.sum + row * width;
+    fetch_ahead(dnormed, width);
+    fetch_ahead(x, width);
     T* dx = a.dx + row * width;
     const A mean = a.mean[row], rstd = a.rstd[row];
     A total = 0, along = 0;
@@ -87,6 +92,7 @@ void layer_norm_backward(const LayerNormBackward<T>& a, std::int64_t begin, std:
     const A scale = a.row_scale == nullptr ? A(1) : a.row_scale[row];
     if (from >= 0) {
       const T* dskip = a.dskip + from * width;
+      if (a.skip_row == nullptr) fetch_ahead(dskip, width);
 #pragma omp simd
       for (std::int64_t i = 0; i < width; ++i) {
         const A unit = (load(x[i]) - mean) * rstd;
