@@ -56,8 +56,8 @@ TEST(Gelu, EveryInstructionSetGivesTheFunctionAndItsGradient) {
     SCOPED_TRACE(kernels::name_of(set));
     compare<float>(set, 3e-7, 6e-7);
     compare<double>(set, 1e-14, 1e-14);
-    // 1/256 by rounding, and what the function loses (row_math.hpp).
-    compare<Bf16>(set, 1.0 / 256 + 4e-4, 1e-6);
+    // 1/256 by rounding, and what the function loses (row_math.hpp), which counts most where the slope is zero.
+    compare<Bf16>(set, 1.0 / 256 + 4e-4, 1.5e-4);
   }
 }
 
