@@ -21,7 +21,8 @@ struct Embed {
 template <class T>
 void embed(const Embed<T>& arguments, InstructionSet set = instruction_set());
 
-/// Its gradients: dpatches [images, tokens - 1, width], and dtable [tokens, width], which sums over the images in order.
+/// Its gradients: dpatches [images, tokens - 1, width], and dtable [tokens, width], which sums over the images in
+/// order.
 template <class T>
 struct EmbedBackward {
   std::int64_t images, tokens, width;

@@ -40,8 +40,8 @@ void embed_backward_token(const EmbedBackward<T>& a, std::int64_t token) {
   }
 }
 
-#define MSN_INSTANTIATE(T)                                      \
-  template void embed_image<T>(const Embed<T>&, std::int64_t);  \
+#define MSN_INSTANTIATE(T)                                     \
+  template void embed_image<T>(const Embed<T>&, std::int64_t); \
   template void embed_backward_token<T>(const EmbedBackward<T>&, std::int64_t);
 MSN_INSTANTIATE(float)
 MSN_INSTANTIATE(double)

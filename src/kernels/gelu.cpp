@@ -19,14 +19,13 @@ void bias_gelu_backward(std::int64_t rows, std::int64_t width, const T* dactivat
                         const Accumulate<T>* bias, T* dx, Accumulate<T>* dbias, T* activated, InstructionSet set) {
   const auto run = MSN_FORMS(bias_gelu_backward<T>).of(set);
   const BiasGeluBackward<T> arguments{width, dactivated, x, bias, dx, activated};
-  sum_row_blocks(rows, dbias, width, [&](std::int64_t begin, std::int64_t end, Accumulate<T>* part) {
-    run(arguments, begin, end, part);
-  });
+  sum_row_blocks(rows, dbias, width,
+                 [&](std::int64_t begin, std::int64_t end, Accumulate<T>* part) { run(arguments, begin, end, part); });
 }
 
-#define MSN_INSTANTIATE(T)                                                                                        \
-  template void bias_gelu<T>(std::int64_t, std::int64_t, const T*, const Accumulate<T>*, T*, InstructionSet);      \
-  template void bias_gelu_backward<T>(std::int64_t, std::int64_t, const T*, const T*, const Accumulate<T>*, T*,    \
+#define MSN_INSTANTIATE(T)                                                                                      \
+  template void bias_gelu<T>(std::int64_t, std::int64_t, const T*, const Accumulate<T>*, T*, InstructionSet);   \
+  template void bias_gelu_backward<T>(std::int64_t, std::int64_t, const T*, const T*, const Accumulate<T>*, T*, \
                                       Accumulate<T>*, T*, InstructionSet);
 MSN_INSTANTIATE(float)
 MSN_INSTANTIATE(double)

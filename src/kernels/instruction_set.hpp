@@ -48,19 +48,18 @@ struct Forms {
   namespace avx512 {           \
   __VA_ARGS__                  \
   }
-#define MSN_FORMS(...)                                                                        \
-  ::msn::kernels::Forms<decltype(&::msn::kernels::generic::__VA_ARGS__)> {                    \
-    &::msn::kernels::generic::__VA_ARGS__, &::msn::kernels::avx2::__VA_ARGS__,                \
-        &::msn::kernels::avx512::__VA_ARGS__                                                  \
+#define MSN_FORMS(...)                                                                                              \
+  ::msn::kernels::Forms<decltype(&::msn::kernels::generic::__VA_ARGS__)> {                                          \
+    &::msn::kernels::generic::__VA_ARGS__, &::msn::kernels::avx2::__VA_ARGS__, &::msn::kernels::avx512::__VA_ARGS__ \
   }
 #else
 #define MSN_DECLARE_FORMS(...) \
   namespace generic {          \
   __VA_ARGS__                  \
   }
-#define MSN_FORMS(...)                                                                        \
-  ::msn::kernels::Forms<decltype(&::msn::kernels::generic::__VA_ARGS__)> {                    \
-    &::msn::kernels::generic::__VA_ARGS__, &::msn::kernels::generic::__VA_ARGS__,             \
-        &::msn::kernels::generic::__VA_ARGS__                                                 \
+#define MSN_FORMS(...)                                                            \
+  ::msn::kernels::Forms<decltype(&::msn::kernels::generic::__VA_ARGS__)> {        \
+    &::msn::kernels::generic::__VA_ARGS__, &::msn::kernels::generic::__VA_ARGS__, \
+        &::msn::kernels::generic::__VA_ARGS__                                     \
   }
 #endif

@@ -36,9 +36,9 @@ void layer_norm_backward(std::int64_t rows, const LayerNormBackward<T>& argument
   }
 }
 
-#define MSN_INSTANTIATE(T)                                                                                       \
-  template void add_layer_norm<T>(std::int64_t, const AddLayerNorm<T>&, InstructionSet);                         \
-  template void layer_norm_again<T>(std::int64_t, const LayerNormAgain<T>&, InstructionSet);                     \
+#define MSN_INSTANTIATE(T)                                                                                        \
+  template void add_layer_norm<T>(std::int64_t, const AddLayerNorm<T>&, InstructionSet);                          \
+  template void layer_norm_again<T>(std::int64_t, const LayerNormAgain<T>&, InstructionSet);                      \
   template void layer_norm_backward<T>(std::int64_t, const LayerNormBackward<T>&, Accumulate<T>*, Accumulate<T>*, \
                                        Accumulate<T>*, InstructionSet);
 MSN_INSTANTIATE(float)

@@ -16,15 +16,15 @@ template <class T>
 struct AddLayerNorm {
   std::int64_t width;
   const T* x;
-  const T* branch;                    ///< Null: sum is x, and the next three are not used.
-  const Accumulate<T>* branch_bias;   ///< [width]
-  const Accumulate<T>* row_scale;     ///< [rows]; null: 1.
-  T* sum;                             ///< May be the memory of x or branch.
-  const Accumulate<T>* weight;        ///< [width]
-  const Accumulate<T>* bias;          ///< [width]
+  const T* branch;                   ///< Null: sum is x, and the next three are not used.
+  const Accumulate<T>* branch_bias;  ///< [width]
+  const Accumulate<T>* row_scale;    ///< [rows]; null: 1.
+  T* sum;                            ///< May be the memory of x or branch.
+  const Accumulate<T>* weight;       ///< [width]
+  const Accumulate<T>* bias;         ///< [width]
   Accumulate<T> eps;
-  Accumulate<T>* mean;                ///< [rows]
-  Accumulate<T>* rstd;                ///< [rows]
+  Accumulate<T>* mean;  ///< [rows]
+  Accumulate<T>* rstd;  ///< [rows]
   T* normed;
 };
 template <class T>
@@ -48,11 +48,11 @@ struct LayerNormBackward {
   const T* dnormed;
   const T* sum;
   const Accumulate<T>*mean, *rstd, *weight;
-  const T* dskip;                     ///< Null: none.
-  const std::int64_t* skip_row;       ///< [rows]: the row of dskip that is added, or -1; null: the same row.
-  T* dx;                              ///< May be the memory of dnormed, or of dskip where skip_row is null.
-  const Accumulate<T>* row_scale;     ///< As of the sum before; null: 1.
-  T* dbranch;                         ///< row_scale dx; null: not wanted.
+  const T* dskip;                  ///< Null: none.
+  const std::int64_t* skip_row;    ///< [rows]: the row of dskip that is added, or -1; null: the same row.
+  T* dx;                           ///< May be the memory of dnormed, or of dskip where skip_row is null.
+  const Accumulate<T>* row_scale;  ///< As of the sum before; null: 1.
+  T* dbranch;                      ///< row_scale dx; null: not wanted.
 };
 /// Adds the gradients of weight and bias and, unless null, the columns' sums of row_scale dx, which are the gradient of
 /// branch_bias.

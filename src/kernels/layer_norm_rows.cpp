@@ -118,9 +118,9 @@ void layer_norm_backward(const LayerNormBackward<T>& a, std::int64_t begin, std:
   }
 }
 
-#define MSN_INSTANTIATE(T)                                                                   \
-  template void add_layer_norm<T>(const AddLayerNorm<T>&, std::int64_t, std::int64_t);       \
-  template void layer_norm_again<T>(const LayerNormAgain<T>&, std::int64_t, std::int64_t);   \
+#define MSN_INSTANTIATE(T)                                                                 \
+  template void add_layer_norm<T>(const AddLayerNorm<T>&, std::int64_t, std::int64_t);     \
+  template void layer_norm_again<T>(const LayerNormAgain<T>&, std::int64_t, std::int64_t); \
   template void layer_norm_backward<T>(const LayerNormBackward<T>&, std::int64_t, std::int64_t, Accumulate<T>*);
 MSN_INSTANTIATE(float)
 MSN_INSTANTIATE(double)

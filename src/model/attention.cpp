@@ -57,11 +57,11 @@ void attention_backward(const AttentionInput& in, const at::Tensor& dout, const 
   const kernels::TimedWork work(kernels::Work::attention, 0, flops(shape, 4));
   with_type(in.q.scalar_type(), [&]<class T>(T) {
     using A = kernels::Accumulate<T>;
-    kernels::attention_backward<T>(
-        shape, rows_of<const T>(in.q), rows_of<const T>(in.k), rows_of<const T>(in.v), elements<A>(in.q_bias),
-        elements<A>(in.k_bias), elements<A>(in.v_bias), rows_of<const T>(dout), elements<A>(log_sums),
-        rows_of<T>(gradients.q), rows_of<T>(gradients.k), rows_of<T>(gradients.v), elements<A>(gradients.q_bias),
-        elements<A>(gradients.k_bias), elements<A>(gradients.v_bias));
+    kernels::attention_backward<T>(shape, rows_of<const T>(in.q), rows_of<const T>(in.k), rows_of<const T>(in.v),
+                                   elements<A>(in.q_bias), elements<A>(in.k_bias), elements<A>(in.v_bias),
+                                   rows_of<const T>(dout), elements<A>(log_sums), rows_of<T>(gradients.q),
+                                   rows_of<T>(gradients.k), rows_of<T>(gradients.v), elements<A>(gradients.q_bias),
+                                   elements<A>(gradients.k_bias), elements<A>(gradients.v_bias));
   });
 }
 

@@ -27,8 +27,8 @@ double tape_bytes(const VitShape& shape, std::int64_t tokens, double value, doub
   // GELU 4; two norms' means and deviations 4.
   const double block = t * ((keeps ? 16 : 10) * d * value + (4 + heads) * statistic);
   // Keys, values and the first norm's sum of all tokens; of the class token all else, and what the final norm keeps.
-  const double last_block = t * ((keeps ? 4 : 3) * d * value + 2 * statistic) +
-                            ((keeps ? 12 : 7) * d) * value + (2 + heads) * statistic + (d + 2) * statistic;
+  const double last_block = t * ((keeps ? 4 : 3) * d * value + 2 * statistic) + ((keeps ? 12 : 7) * d) * value +
+                            (2 + heads) * statistic + (d + 2) * statistic;
   const double patches = (t - 1) * static_cast<double>(shape.patch_values()) * value;
   return static_cast<double>(shape.depth - 1) * block + last_block + patches;
 }

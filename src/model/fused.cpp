@@ -48,9 +48,9 @@ at::Tensor layer_norm_again(const LayerNormed& saved, const Affine& layer) {
   at::Tensor normed = at::empty_like(saved.sum);
   with_type(normed.scalar_type(), [&]<class T>(T) {
     using A = kernels::Accumulate<T>;
-    kernels::layer_norm_again<T>(normed.size(0), {normed.size(1), elements<T>(saved.sum), elements<A>(saved.mean),
-                                                  elements<A>(saved.rstd), elements<A>(layer.weight),
-                                                  elements<A>(layer.bias), elements<T>(normed)});
+    kernels::layer_norm_again<T>(
+        normed.size(0), {normed.size(1), elements<T>(saved.sum), elements<A>(saved.mean), elements<A>(saved.rstd),
+                         elements<A>(layer.weight), elements<A>(layer.bias), elements<T>(normed)});
   });
   return normed;
 }
@@ -58,8 +58,8 @@ at::Tensor layer_norm_again(const LayerNormed& saved, const Affine& layer) {
 StreamGradient layer_norm_backward(const at::Tensor& dnormed, const LayerNormed& saved, const Affine& layer,
                                    const at::Tensor& dskip, const at::Tensor& skip_row, const at::Tensor& row_scale,
                                    const at::Tensor& branch_bias_gradient) {
-  const TimedWork work(Work::layer_norm, bytes(3 + (row_scale.defined() ? 1 : 0), dnormed) +
-                                             (dskip.defined() ? bytes(1, dskip) : 0));
+  const TimedWork work(Work::layer_norm,
+                       bytes(3 + (row_scale.defined() ? 1 : 0), dnormed) + (dskip.defined() ? bytes(1, dskip) : 0));
   StreamGradient result{dnormed, row_scale.defined() ? at::empty_like(dnormed) : dnormed};
   with_type(dnormed.scalar_type(), [&]<class T>(T) {
     using A = kernels::Accumulate<T>;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The kernels of src/kernels on tensors: what a block does between its matrix products. Activations are float32, float64
-// or bfloat16; parameters, their gradients and the statistics of layer norms are float32 beside bfloat16.
+// The kernels of src/kernels on tensors: what a block does between its matrix products. Activations are float32,
+// float64 or bfloat16; parameters, their gradients and the statistics of layer norms are float32 beside bfloat16.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -34,8 +34,8 @@ struct StreamGradient {
   at::Tensor dbranch;  ///< dx times row_scale.
 };
 /// Overwrites dnormed. `dskip` [rows, width] is the gradient of the skip connection beside the norm, or with `skip_row`
-/// (int64 [rows]) that of the rows that have one: its row, else -1. Adds the layer's gradients and, if it is defined, that
-/// of the stream's branch bias.
+/// (int64 [rows]) that of the rows that have one: its row, else -1. Adds the layer's gradients and, if it is defined,
+/// that of the stream's branch bias.
 StreamGradient layer_norm_backward(const at::Tensor& dnormed, const LayerNormed& saved, const Affine& layer,
                                    const at::Tensor& dskip, const at::Tensor& skip_row, const at::Tensor& row_scale,
                                    const at::Tensor& branch_bias_gradient);

@@ -13,10 +13,14 @@ namespace msn {
 template <class Run>
 void with_type(at::ScalarType type, const Run& run) {
   switch (type) {
-    case at::kFloat: return run(float{});
-    case at::kDouble: return run(double{});
-    case at::kBFloat16: return run(kernels::Bf16{});
-    default: MSN_CHECK(!"an element type that kernels know");
+    case at::kFloat:
+      return run(float{});
+    case at::kDouble:
+      return run(double{});
+    case at::kBFloat16:
+      return run(kernels::Bf16{});
+    default:
+      MSN_CHECK(!"an element type that kernels know");
   }
 }
 

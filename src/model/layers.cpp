@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/layers.hpp"
 
-#include "model/gemm.hpp"
-
 namespace msn {
 
 Linear::Linear(const Parameters& parameters, const std::string& name, const at::Tensor& weights)
@@ -24,16 +22,6 @@ Linear Linear::rows(std::int64_t begin, std::int64_t end) const {
     part.bias_gradient = bias_gradient.narrow(0, begin, end - begin);
   }
   return part;
-}
-
-at::Tensor linear(const at::Tensor& x, const Linear& layer) {
-  return product(x, layer.weight.t()).add_(layer.bias);
-}
-
-at::Tensor linear_backward(const at::Tensor& dy, const at::Tensor& x, const Linear& layer) {
-  add_product(layer.weight_gradient, dy.t(), x);
-  layer.bias_gradient.add_(dy.sum(0));
-  return product(dy, layer.weight);
 }
 
 Affine::Affine(const Parameters& parameters, const std::string& name)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Views of the layers' parameters, and the linear layers of the head. Gradients are added to, never overwritten.
+// Views of the layers' parameters. Gradients are added to, never overwritten.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -21,11 +21,6 @@ struct Linear {
 
   at::Tensor weight, bias, weight_gradient, bias_gradient;
 };
-
-/// x [n, in] -> [n, out]: x Wᵀ + b.
-at::Tensor linear(const at::Tensor& x, const Linear& layer);
-/// Gradient with respect to x, from dy [n, out]; adds the gradients of weight and bias.
-at::Tensor linear_backward(const at::Tensor& dy, const at::Tensor& x, const Linear& layer);
 
 /// Views of a normalisation's weight and bias [d] and of their gradients.
 struct Affine {

@@ -124,8 +124,8 @@ void Trunk::embed_all_backward(const at::Tensor& dx, const ViewGroups& groups) c
   const kernels::TimedWork work(kernels::Work::embedding);
   std::int64_t row = 0;
   for (const ViewGroup& group : groups) {
-    const EmbedGradients gradients = embed_backward(
-        dx.narrow(0, row, rows_of(group)).unflatten(0, {group.images(), group.tokens()}));
+    const EmbedGradients gradients =
+        embed_backward(dx.narrow(0, row, rows_of(group)).unflatten(0, {group.images(), group.tokens()}));
     row += rows_of(group);
     const at::Tensor dcls = gradients.dtable.select(0, 0);
     at::Tensor dpositions = gradients.dtable.narrow(0, 1, group.tokens() - 1);
@@ -146,7 +146,8 @@ void Trunk::embed_all_backward(const at::Tensor& dx, const ViewGroups& groups) c
 
 /// What the rows of a branch of a block are multiplied by; undefined: 1.
 at::Tensor Trunk::row_scale(const ViewGroups& groups, std::size_t block, Branch branch) const {
-  if (std::none_of(groups.begin(), groups.end(), [](const ViewGroup& g) { return g.branch_scale.defined(); })) return {};
+  if (std::none_of(groups.begin(), groups.end(), [](const ViewGroup& g) { return g.branch_scale.defined(); }))
+    return {};
   const bool one_token = block + 1 == blocks_.size();
   std::vector<at::Tensor> parts;
   for (const ViewGroup& group : groups) {
@@ -210,10 +211,10 @@ Stream Trunk::block_forward(std::size_t index, const Stream& stream, const ViewG
     row += rows;
     query += queries;
   }
-  LayerNormed norm2 = add_layer_norm({last ? class_rows(norm1.sum, groups) : norm1.sum,
-                                      product(mixed, block.proj.weight.t()), block.proj.bias,
-                                      row_scale(groups, index, Branch::attention)},
-                                     block.norm2);
+  LayerNormed norm2 =
+      add_layer_norm({last ? class_rows(norm1.sum, groups) : norm1.sum, product(mixed, block.proj.weight.t()),
+                      block.proj.bias, row_scale(groups, index, Branch::attention)},
+                     block.norm2);
   const at::Tensor hidden = product(norm2.normed, block.fc1.weight.t());
   const at::Tensor activated = bias_gelu(hidden, block.fc1.bias, tape == nullptr);
   const at::Tensor x = norm2.sum;
@@ -236,9 +237,9 @@ void Trunk::backward(const at::Tensor& dcls, Tape& tape, const OnReady& on_ready
   const auto ready = [&](std::int64_t offset) {
     if (on_ready) on_ready(offset);
   };
-  StreamGradient gradient = layer_norm_backward(dcls.clone(), tape.norm, norm_, {}, {},
-                                                row_scale(tape.groups, blocks_.size() - 1, Branch::mlp),
-                                                blocks_.back().fc2.bias_gradient);
+  StreamGradient gradient =
+      layer_norm_backward(dcls.clone(), tape.norm, norm_, {}, {},
+                          row_scale(tape.groups, blocks_.size() - 1, Branch::mlp), blocks_.back().fc2.bias_gradient);
   const at::ScalarType type = patch_embed_.weight.scalar_type();
   gradient = {gradient.dx.to(type), gradient.dbranch.to(type)};
   ready(norm_offset_);
@@ -268,9 +269,9 @@ StreamGradient Trunk::block_backward(std::size_t index, const StreamGradient& gr
   if (!tape.norm2.normed.defined()) tape.norm2.normed = layer_norm_again(tape.norm2, block.norm2);
   add_product(block.fc1.weight_gradient, dhidden.t(), tape.norm2.normed);
   tape.norm2.normed.reset();
-  const StreamGradient middle = layer_norm_backward(product(dhidden, block.fc1.weight), tape.norm2, block.norm2,
-                                                    gradient.dx, {}, row_scale(groups, index, Branch::attention),
-                                                    block.proj.bias_gradient);
+  const StreamGradient middle =
+      layer_norm_backward(product(dhidden, block.fc1.weight), tape.norm2, block.norm2, gradient.dx, {},
+                          row_scale(groups, index, Branch::attention), block.proj.bias_gradient);
   tape.norm2 = {};
   add_product(block.proj.weight_gradient, middle.dbranch.t(), tape.mixed);
   tape.mixed.reset();
@@ -287,8 +288,8 @@ StreamGradient Trunk::block_backward(std::size_t index, const StreamGradient& gr
                         block.qkv.bias.narrow(0, 2 * d, d), groups[g].images(), shape_.heads},
                        dmixed.narrow(0, query, queries), tape.log_sums[g],
                        {tape.q.narrow(0, query, queries), tape.k.narrow(0, row, rows), tape.v.narrow(0, row, rows),
-                        block.qkv.bias_gradient.narrow(0, 0, d), block.qkv.bias_gradient.narrow(0, d, d), block.qkv.bias_gradient.narrow(0, 2 * d, d),
-                        groups[g].images(), shape_.heads});
+                        block.qkv.bias_gradient.narrow(0, 0, d), block.qkv.bias_gradient.narrow(0, d, d),
+                        block.qkv.bias_gradient.narrow(0, 2 * d, d), groups[g].images(), shape_.heads});
     row += rows;
     query += queries;
   }

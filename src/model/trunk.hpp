@@ -65,10 +65,10 @@ class Trunk {
   Trunk(const Parameters& parameters, const VitShape& shape, const at::Tensor& weights = {},
         Recompute recompute = Recompute::norms_and_activations);
 
-  /// Class tokens [images of all groups, width] in the parameters' type, groups in order; patches are in the type of the
-  /// weights. All groups run as one packed row matrix through the token-wise layers, attention once a group. Only the
-  /// class token of the last block is used, so that block's queries, projection and MLP are computed for it alone. `tape`
-  /// null: nothing is kept; else `where` must be after_norm.
+  /// Class tokens [images of all groups, width] in the parameters' type, groups in order; patches are in the type of
+  /// the weights. All groups run as one packed row matrix through the token-wise layers, attention once a group. Only
+  /// the class token of the last block is used, so that block's queries, projection and MLP are computed for it alone.
+  /// `tape` null: nothing is kept; else `where` must be after_norm.
   at::Tensor forward(const ViewGroups& groups, Tape* tape, ClassToken where = ClassToken::after_norm) const;
 
   /// Adds to the gradients, from the gradient [images of all groups, width] of what forward() returned.

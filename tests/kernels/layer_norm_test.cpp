@@ -48,11 +48,11 @@ struct Case {
   std::vector<A> mean, rstd, dweight, dbias, dbranch_bias;
 
   void run(kernels::InstructionSet set) {
-    kernels::add_layer_norm<T>(kRows,
-                               {kWidth, x.data(), branch.data(), branch_bias.data(), row_scale.data(), sum.data(),
-                                weight.data(), bias.data(), static_cast<A>(kEps), mean.data(), rstd.data(),
-                                normed.data()},
-                               set);
+    kernels::add_layer_norm<T>(
+        kRows,
+        {kWidth, x.data(), branch.data(), branch_bias.data(), row_scale.data(), sum.data(), weight.data(), bias.data(),
+         static_cast<A>(kEps), mean.data(), rstd.data(), normed.data()},
+        set);
     kernels::layer_norm_again<T>(
         kRows, {kWidth, sum.data(), mean.data(), rstd.data(), weight.data(), bias.data(), again.data()}, set);
     kernels::layer_norm_backward<T>(kRows,
@@ -150,11 +150,10 @@ TEST(LayerNorm, WorksInPlaceWithTheSameBitsForAnyNumberOfThreads) {
               one.normed.data()});
   EXPECT_EQ(in_place, one.sum);
   std::vector<float> dskip = one.dskip;
-  kernels::layer_norm_backward<float>(
-      kRows,
-      {kWidth, one.dnormed.data(), one.sum.data(), one.mean.data(), one.rstd.data(), one.weight.data(), dskip.data(),
-       nullptr, dskip.data(), nullptr, nullptr},
-      one.dweight.data(), one.dbias.data(), nullptr);
+  kernels::layer_norm_backward<float>(kRows,
+                                      {kWidth, one.dnormed.data(), one.sum.data(), one.mean.data(), one.rstd.data(),
+                                       one.weight.data(), dskip.data(), nullptr, dskip.data(), nullptr, nullptr},
+                                      one.dweight.data(), one.dbias.data(), nullptr);
   EXPECT_EQ(dskip, one.dx);
 }
 

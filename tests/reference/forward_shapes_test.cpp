@@ -6,6 +6,7 @@
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/layer_norm.h>
+#include <ATen/ops/linear.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -45,9 +46,11 @@ TEST(ProceduralValues, AreThoseOfTheRecording) {
 /// The head with batch norms that use their running statistics, here as new: mean 0, variance 1.
 at::Tensor head_of_new_statistics(const Head& head, const at::Tensor& x) {
   const double inverse_std = 1 / std::sqrt(1 + kBatchNormEps);
-  const at::Tensor first = at::gelu(linear(x, head.fc1) * inverse_std * head.bn1.weight + head.bn1.bias);
-  const at::Tensor second = at::gelu(linear(first, head.fc2) * inverse_std * head.bn2.weight + head.bn2.bias);
-  return linear(second, head.fc3);
+  const auto layer = [&](const at::Tensor& in, const Linear& linear, const Affine& norm) {
+    return at::gelu(at::linear(in, linear.weight, linear.bias) * inverse_std * norm.weight + norm.bias);
+  };
+  const at::Tensor second = layer(layer(x, head.fc1, head.bn1), head.fc2, head.bn2);
+  return at::linear(second, head.fc3.weight, head.fc3.bias);
 }
 
 class ForwardShapes : public testing::TestWithParam<std::tuple<std::string, at::ScalarType>> {};
@@ -92,8 +95,8 @@ TEST_P(ForwardShapes, MatchTheOfficialCode) {
       std::printf("%s/%s: %.1e\n", group.c_str(), what, error);
     };
     const at::Tensor before = trunk.forward({view}, nullptr, ClassToken::before_norm);
-    const at::Tensor after =
-        at::layer_norm(before, {before.size(1)}, parameters.value("norm.weight"), parameters.value("norm.bias"), kLayerNormEps);
+    const at::Tensor after = at::layer_norm(before, {before.size(1)}, parameters.value("norm.weight"),
+                                            parameters.value("norm.bias"), kLayerNormEps);
     compare(before, "cls_before_norm");
     compare(after, "cls_after_norm");
     compare(head_of_new_statistics(head, after), "head");
