@@ -80,11 +80,7 @@ void run(const World& world, const Arguments& arguments) {
 Command make_bench_checkpoint_command(CLI::App& bench) {
   const auto arguments = std::make_shared<Arguments>();
   CLI::App* app = bench.add_subcommand("checkpoint", "Saving and loading a run's state, beside plain writes and reads");
-  app->add_option("CONFIG", arguments->config,
-                  "Configuration whose state is saved; without it the published ViT-S/16 model");
-  app->add_option("--set", arguments->overrides, "Override a key: section.key=value; may be given again")
-      ->expected(1)
-      ->take_all();
+  add_bench_config(*app, "Configuration whose state is saved", arguments->config, arguments->overrides);
   app->add_option("--run", arguments->run, "Folder on the disk in question; nothing stays in it")->required();
   app->add_option("--repeats", arguments->repeats, "Times that everything is done, of which the median counts")
       ->check(CLI::PositiveNumber)

@@ -110,10 +110,7 @@ void run(const World& world, const Arguments& arguments) {
 Command make_bench_gemm_command(CLI::App& bench) {
   const auto arguments = std::make_shared<Arguments>();
   CLI::App* app = bench.add_subcommand("gemm", "Matrix products of a model by each back end, for runtime.gemm");
-  app->add_option("CONFIG", arguments->config, "Configuration; without it the published ViT-S/16 model");
-  app->add_option("--set", arguments->overrides, "Override a key: section.key=value; may be given again")
-      ->expected(1)
-      ->take_all();
+  add_bench_config(*app, "Configuration", arguments->config, arguments->overrides);
   app->add_option("--batch", arguments->batch, "Images of a step on each rank, instead of train.global_batch")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();

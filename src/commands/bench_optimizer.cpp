@@ -83,11 +83,7 @@ Command make_bench_optimizer_command(CLI::App& bench) {
   const auto arguments = std::make_shared<Arguments>();
   CLI::App* app = bench.add_subcommand(
       "optimizer", "Norm of the gradients, AdamW and EMA over a run's state, beside a plain copy of as many bytes");
-  app->add_option("CONFIG", arguments->config,
-                  "Configuration whose state is updated; without it the published ViT-S/16 model");
-  app->add_option("--set", arguments->overrides, "Override a key: section.key=value; may be given again")
-      ->expected(1)
-      ->take_all();
+  add_bench_config(*app, "Configuration whose state is updated", arguments->config, arguments->overrides);
   app->add_option("--repeats", arguments->repeats, "Updates, of which the median counts")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();

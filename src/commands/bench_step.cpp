@@ -165,10 +165,7 @@ Command make_bench_step_command(CLI::App& bench) {
   const auto arguments = std::make_shared<Arguments>();
   CLI::App* app =
       bench.add_subcommand("step", "Training steps on made-up numbers: their speed, and where the time goes");
-  app->add_option("CONFIG", arguments->config, "Configuration; without it the published ViT-S/16 model");
-  app->add_option("--set", arguments->overrides, "Override a key: section.key=value; may be given again")
-      ->expected(1)
-      ->take_all();
+  add_bench_config(*app, "Configuration", arguments->config, arguments->overrides);
   app->add_option("--batch", arguments->batch, "Images of a step on each rank, instead of train.global_batch")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();

@@ -27,10 +27,6 @@ kernels::RowsOf<T> rows_of(const at::Tensor& matrix) {
   return {pointer<std::remove_const_t<T>>(matrix), matrix.stride(0)};
 }
 
-at::ScalarType accumulate_type(at::ScalarType type) {
-  return type == at::kBFloat16 ? at::kFloat : type;
-}
-
 }  // namespace
 
 at::Tensor attention(const AttentionInput& in, const at::Tensor& out, bool keep) {

@@ -105,9 +105,8 @@ void embed(const at::Tensor& patches, const at::Tensor& table, const at::Tensor&
 EmbedGradients embed_backward(const at::Tensor& dtokens) {
   const TimedWork work(Work::embedding, bytes(2, dtokens));
   const std::int64_t images = dtokens.size(0), tokens = dtokens.size(1), width = dtokens.size(2);
-  const at::ScalarType table = dtokens.scalar_type() == at::kBFloat16 ? at::kFloat : dtokens.scalar_type();
   EmbedGradients result{at::empty({images, tokens - 1, width}, dtokens.options()),
-                        at::empty({tokens, width}, dtokens.options().dtype(table))};
+                        at::empty({tokens, width}, dtokens.options().dtype(accumulate_type(dtokens.scalar_type())))};
   with_type(dtokens.scalar_type(), [&]<class T>(T) {
     kernels::embed_backward<T>({images, tokens, width, elements<T>(dtokens), elements<T>(result.dpatches),
                                 elements<kernels::Accumulate<T>>(result.dtable)});

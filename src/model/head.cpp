@@ -14,6 +14,7 @@
 #include "kernels/batch_norm.hpp"
 #include "kernels/work_times.hpp"
 #include "model/gemm.hpp"
+#include "model/kernel_types.hpp"
 
 namespace msn {
 
@@ -25,16 +26,6 @@ Head::Head(const Parameters& parameters)
       bn2(parameters, "fc.bn2") {}
 
 namespace {
-
-/// Calls run(float{}) or run(double{}), by the type of a tensor.
-template <class Run>
-void in_type_of(const at::Tensor& tensor, const Run& run) {
-  if (tensor.scalar_type() == at::kFloat) {
-    run(float{});
-  } else {
-    run(double{});
-  }
-}
 
 /// Where a layer stands in heads, buffers and tapes.
 struct LayerOf {
@@ -54,7 +45,7 @@ std::vector<at::Tensor> global_moments(const std::vector<HeadGroup>& groups, con
   const at::Tensor local = at::empty({static_cast<std::int64_t>(xs.size()), length}, at::kDouble);
   for (std::size_t g = 0; g < xs.size(); ++g) {
     const at::Tensor moments = local.select(0, static_cast<std::int64_t>(g));
-    in_type_of(xs[g], [&]<class T>(T) {
+    with_parameter_type(xs[g].scalar_type(), [&]<class T>(T) {
       kernels::column_moments<T>(xs[g].size(0), hidden, xs[g].const_data_ptr<T>(), moments.mutable_data_ptr<double>());
     });
     moments.narrow(0, 1, hidden).add_((groups[g].head->*layer.fc).bias);
@@ -106,7 +97,7 @@ std::vector<at::Tensor> layer_forward(const std::vector<HeadGroup>& groups, cons
     const bool kept = groups[g].tape != nullptr;
     if (kept) groups[g].tape->*layer.saved = saved;
     const at::Tensor activated = kept ? at::empty_like(x) : x;
-    in_type_of(x, [&]<class T>(T) {
+    with_parameter_type(x.scalar_type(), [&]<class T>(T) {
       kernels::batch_norm_gelu<T>(x.size(0), x.size(1), x.const_data_ptr<T>(),
                                   norm_of<T>(saved, groups[g].head->*layer.bn), activated.mutable_data_ptr<T>());
     });
@@ -134,7 +125,7 @@ LayerBackward start_layer_backward(const std::vector<HeadGroup>& groups, std::ve
     const Affine& affine = groups[g].head->*layer.bn;
     const at::Tensor sums = pass.sums.select(0, static_cast<std::int64_t>(g));
     pass.activated.push_back(at::empty_like(saved.x));
-    in_type_of(saved.x, [&]<class T>(T) {
+    with_parameter_type(saved.x.scalar_type(), [&]<class T>(T) {
       kernels::batch_norm_gelu_backward<T>(saved.x.size(0), hidden, saved.x.const_data_ptr<T>(),
                                            norm_of<T>(saved, affine), pass.gradients[g].mutable_data_ptr<T>(),
                                            pass.activated[g].mutable_data_ptr<T>(), sums.mutable_data_ptr<double>());
@@ -156,7 +147,7 @@ std::vector<at::Tensor> finish_layer_backward(const std::vector<HeadGroup>& grou
     const HeadTape::Layer& saved = groups[g].tape->*layer.saved;
     const at::Tensor means =
         (pass.sums.select(0, static_cast<std::int64_t>(g)) / saved.count).to(saved.x.scalar_type());
-    in_type_of(saved.x, [&]<class T>(T) {
+    with_parameter_type(saved.x.scalar_type(), [&]<class T>(T) {
       kernels::batch_norm_backward<T>(saved.x.size(0), saved.x.size(1), saved.x.const_data_ptr<T>(),
                                       norm_of<T>(saved, groups[g].head->*layer.bn), means.const_data_ptr<T>(),
                                       pass.gradients[g].mutable_data_ptr<T>());

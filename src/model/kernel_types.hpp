@@ -24,6 +24,24 @@ void with_type(at::ScalarType type, const Run& run) {
   }
 }
 
+/// As with_type(), of parameters and what else is never bfloat16.
+template <class Run>
+void with_parameter_type(at::ScalarType type, const Run& run) {
+  switch (type) {
+    case at::kFloat:
+      return run(float{});
+    case at::kDouble:
+      return run(double{});
+    default:
+      MSN_CHECK(!"a type of parameters");
+  }
+}
+
+/// The type of sums, statistics and parameters beside activations of `type`.
+inline at::ScalarType accumulate_type(at::ScalarType type) {
+  return type == at::kBFloat16 ? at::kFloat : type;
+}
+
 /// The first element of a tensor of that type; null if it is undefined.
 template <class T>
 T* pointer(const at::Tensor& tensor) {

@@ -4,6 +4,7 @@
 #include <ATen/ops/from_blob.h>
 
 #include "model/drop_path.hpp"
+#include "model/kernel_types.hpp"
 
 namespace msn {
 namespace {
@@ -35,7 +36,7 @@ StepInput make_step_input(const Batch& batch, const Config& config, at::ScalarTy
   const auto branch_scale = [&](int first_view, int count) {
     const at::Tensor factors = drop_path_factors(config.train.seed, batch.epoch, batch.samples, first_view, count,
                                                  config.model.depth, config.model.drop_path);
-    return factors.defined() ? factors.to(type == at::kBFloat16 ? at::kFloat : type) : factors;
+    return factors.defined() ? factors.to(accumulate_type(type)) : factors;
   };
   input.random.branch_scale = branch_scale(1, config.views.random);
   input.focal.branch_scale = branch_scale(1 + config.views.random, config.views.focal);

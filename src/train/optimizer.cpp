@@ -67,16 +67,11 @@ void update_state(TrainState& state, const OptimizerOptions& options, const Grad
   step.ema_momentum = schedule.ema_momentum;
   const kernels::TimedWork work(kernels::Work::optimizer,
                                 static_cast<double>(bytes_of_update(state, ranges, shadows.online.defined())));
-  const auto run = [&]<class T>(T) {
+  with_parameter_type(state.online.type(), [&]<class T>(T) {
     kernels::adamw_ema<T>(span_of<T>(state.online.values()), span_of<T>(state.online.gradients()),
                           span_of<T>(state.exp_avg), span_of<T>(state.exp_avg_sq), span_of<T>(state.target.values()),
                           ranges, step, {bf16_span(shadows.online), bf16_span(shadows.target)});
-  };
-  if (state.online.type() == at::kFloat) {
-    run(float{});
-  } else {
-    run(double{});
-  }
+  });
 }
 
 std::int64_t optimizer_bytes(const TrainState& state, const OptimizerOptions& options, bool shadows) {

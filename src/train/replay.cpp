@@ -107,8 +107,10 @@ ReplayResult replay(const World& world, const Config& config, const ReplayOption
             " again, from " + (checkpoint ? checkpoint->string() : "the beginning"));
   const Schedules schedules(config.optim, config.loss, config.train, static_cast<std::int64_t>(per_epoch));
   std::optional<Stepper> stepper;
-  world.agree([&] { check_precision(config); });
-  world.agree([&] { stepper.emplace(state, config, communicator); });
+  world.agree([&] {
+    check_precision(config);
+    stepper.emplace(state, config, communicator);
+  });
   stepper->buckets().compare_over_ranks();
   const std::unique_ptr<BatchSource> batches = make_batches(input, config, world, state.step);
 
@@ -117,8 +119,8 @@ ReplayResult replay(const World& world, const Config& config, const ReplayOption
   for (;;) {
     const std::uint64_t number = state.step + 1;
     Batch batch = batches->next();
-    const StepReport report =
-        stepper->run(make_step_input(batch, config, compute_type(config.train.precision)), schedules.at(static_cast<std::int64_t>(state.step)));
+    const StepReport report = stepper->run(make_step_input(batch, config, compute_type(config.train.precision)),
+                                           schedules.at(static_cast<std::int64_t>(state.step)));
     if (number == recorded.step) {
       result.replayed = make_bundle(world, facts, number, input, batch, state, report);
       break;

@@ -134,8 +134,10 @@ OfRank take_steps(const World& world, const Config& config, const StepBenchmarkO
   TrainState state(vit_shape(config.model), config.model.prototypes, type);
   state.initialise(config.train.seed);
   std::optional<Stepper> stepper;
-  world.agree([&] { check_precision(config); });
-  world.agree([&] { stepper.emplace(state, config, communicator, &sections); });
+  world.agree([&] {
+    check_precision(config);
+    stepper.emplace(state, config, communicator, &sections);
+  });
   mine.memory.after_construction = resident_memory();
   mine.memory.moments = static_cast<double>(state.exp_avg.nbytes() + state.exp_avg_sq.nbytes());
   const TrainingInput input{{}, {}, kImageNetImages, kImageNetImages};
@@ -152,8 +154,8 @@ OfRank take_steps(const World& world, const Config& config, const StepBenchmarkO
     const Clock::time_point began = Clock::now();
     sections.begin_step(state.step + 1);
     Batch batch = batches->next();
-    const StepReport report =
-        stepper->run(make_step_input(batch, config, compute_type(config.train.precision)), schedules.at(static_cast<std::int64_t>(state.step)));
+    const StepReport report = stepper->run(make_step_input(batch, config, compute_type(config.train.precision)),
+                                           schedules.at(static_cast<std::int64_t>(state.step)));
     if (!report.finite) {
       throw AgreedError(numerics_error("the benchmark's step is not finite", "step " + std::to_string(step + 1),
                                        "lower optim.lr or optim.clip in the configuration"));

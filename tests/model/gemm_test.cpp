@@ -14,6 +14,7 @@
 #include <limits>
 #include <vector>
 
+#include "model/kernel_types.hpp"
 #include "support/kernels.hpp"
 
 namespace msn {
@@ -94,7 +95,7 @@ TEST(Gemm, EveryBackEndGivesTheProduct) {
 TEST(Gemm, EveryBackEndAddsTheProduct) {
   for_all([](at::ScalarType type, GemmBackend backend, Sizes sizes, bool left, bool right) {
     const at::Tensor a = matrix(sizes.m, sizes.k, type, 1, left), b = matrix(sizes.k, sizes.n, type, 2, right);
-    const at::ScalarType sum_type = type == at::kBFloat16 ? at::kFloat : type;
+    const at::ScalarType sum_type = accumulate_type(type);
     // Some rows and columns of a larger matrix, whose others must stay.
     const at::Tensor whole = matrix(sizes.m + 2, sizes.n + 3, sum_type, 3), before = whole.clone();
     const at::Tensor part = whole.narrow(0, 1, sizes.m).narrow(1, 1, sizes.n);
@@ -115,7 +116,7 @@ TEST(Gemm, ViewsThatAreNeitherWayContiguousAreReadRight) {
       const at::Tensor a = matrix(40, 62, type, 1).slice(1, 0, 62, 2), b = matrix(62, 22, type, 2).slice(0, 0, 62, 2);
       const at::Tensor c = matrix(31, 44, type, 3).slice(1, 0, 44, 4);
       EXPECT_LT(error_of(product(a, b, backend), plain_product(a, b)), tolerance(type));
-      const at::Tensor out = at::full({40, 11}, 1, type == at::kBFloat16 ? at::kFloat : type);
+      const at::Tensor out = at::full({40, 11}, 1, accumulate_type(type));
       add_product(out, a, c, backend);
       EXPECT_LT(error_of(out, plain_product(a, c) + 1), tolerance(type));
     }
@@ -128,7 +129,7 @@ TEST(Gemm, EmptyProductsAreZeros) {
       EXPECT_EQ(product(matrix(0, 5, type, 1), matrix(5, 3, type, 2), backend).sizes(), (c10::IntArrayRef{0, 3}));
       const at::Tensor zeros = product(matrix(4, 0, type, 1), matrix(0, 3, type, 2), backend);
       EXPECT_LT(error_of(zeros, at::full({4, 3}, 0, at::kDouble)), 1e-30);
-      const at::Tensor out = at::full({4, 3}, 2, type == at::kBFloat16 ? at::kFloat : type);
+      const at::Tensor out = at::full({4, 3}, 2, accumulate_type(type));
       add_product(out, matrix(0, 4, type, 1).t(), matrix(0, 3, type, 2), backend);
       EXPECT_LT(error_of(out, at::full({4, 3}, 2, at::kDouble)), 1e-30);
     }
@@ -140,7 +141,7 @@ TEST(Gemm, WhatIsNotFiniteIsSeen) {
     for (const GemmBackend backend : kBackends) {
       const at::Tensor a = matrix(20, 33, type, 1), b = matrix(33, 17, type, 2);
       a.narrow(0, 4, 1).narrow(1, 6, 1).fill_(std::numeric_limits<double>::quiet_NaN());
-      const at::Tensor out = at::full({20, 17}, 0, type == at::kBFloat16 ? at::kFloat : type);
+      const at::Tensor out = at::full({20, 17}, 0, accumulate_type(type));
       add_product(out, a, b, backend);
       // oneDNN's AMX tiles may take a neighbouring row along, times zero.
       for (const at::Tensor& result : {product(a, b, backend), out})
@@ -157,7 +158,7 @@ std::vector<at::Tensor> layer(at::ScalarType type, GemmBackend backend, std::int
   };
   constexpr std::int64_t rows = 600, in = 384, out = 200;
   const at::Tensor x = placed(rows, in, 1), w = placed(out, in, 2), dy = placed(rows, out, 3);
-  const at::Tensor dw = at::full({out, in}, 1, type == at::kBFloat16 ? at::kFloat : type);
+  const at::Tensor dw = at::full({out, in}, 1, accumulate_type(type));
   add_product(dw, dy.t(), x, backend);
   return {product(x, w.t(), backend), product(dy, w, backend), dw};
 }

@@ -19,6 +19,7 @@
 #include "base/random.hpp"
 #include "comm/mpi_communicator.hpp"
 #include "model/drop_path.hpp"
+#include "model/kernel_types.hpp"
 #include "support/mpi.hpp"
 #include "support/view_tensors.hpp"
 #include "train/setup.hpp"
@@ -207,7 +208,7 @@ StepInput make_input(const Config& config, const reference::Problem& problem, co
   const bool one_mask = !problem.keep.defined() || problem.keep.dim() == 1;
   const at::Tensor keep = one_mask ? problem.keep : share(problem.keep, 0, communicator);
   StepInput input = test::make_step_input(views, config.views.random, keep, config.model.patch_size);
-  const at::ScalarType factors = type == at::kBFloat16 ? at::kFloat : type;
+  const at::ScalarType factors = accumulate_type(type);
   if (problem.random_branches.defined())
     input.random.branch_scale = share(problem.random_branches, 2, communicator).to(factors);
   if (problem.focal_branches.defined())

@@ -13,29 +13,17 @@
 #include "train/batch_tensors.hpp"
 #include "train/setup.hpp"
 #include "train/step.hpp"
+#include "train/tiny_step_config.hpp"
 
 namespace msn {
 namespace {
 
+/// Heads of a width that no vector divides, and drop path.
 Config tiny() {
-  Config config;
-  config.views.random_size = 16;
-  config.views.focal_size = 8;
-  config.views.focal = 2;
-  config.views.mask_ratio = 0.3;
-  config.model.arch = "custom";
+  Config config = test::tiny_step_config(16);
   config.model.width = 40;
   config.model.depth = 3;
-  config.model.heads = 2;
-  config.model.patch_size = 4;
-  config.model.image_size = 16;
-  config.model.head_hidden = 48;
-  config.model.head_out = 16;
-  config.model.prototypes = 12;
   config.model.drop_path = 0.2;
-  config.train.global_batch = 16;
-  config.train.epochs = 50;
-  config.optim.warmup_epochs = 10;
   return config;
 }
 

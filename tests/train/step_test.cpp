@@ -20,6 +20,7 @@
 #include "train/batch_tensors.hpp"
 #include "train/finite.hpp"
 #include "train/metrics.hpp"
+#include "train/tiny_step_config.hpp"
 
 namespace msn {
 namespace {
@@ -28,24 +29,7 @@ constexpr std::int64_t kBatch = 32;
 constexpr int kSteps = 20;
 
 Config tiny() {
-  Config config;
-  config.views.random_size = 16;
-  config.views.focal_size = 8;
-  config.views.focal = 2;
-  config.views.mask_ratio = 0.3;
-  config.model.arch = "custom";
-  config.model.width = 32;
-  config.model.depth = 2;
-  config.model.heads = 2;
-  config.model.patch_size = 4;
-  config.model.image_size = 16;
-  config.model.head_hidden = 48;
-  config.model.head_out = 16;
-  config.model.prototypes = 12;
-  config.train.global_batch = kBatch;
-  config.train.epochs = 50;
-  config.optim.warmup_epochs = 10;
-  return config;
+  return test::tiny_step_config(kBatch);
 }
 constexpr std::int64_t kStepsPerEpoch = 10;  // A warm-up of 100 steps.
 
