@@ -78,7 +78,6 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
   world.agree([&] { check_precision(config); });
   status.begin();
   const int threads = set_up_threads(world, config.runtime.threads);
-  set_up_gemm_of_run(world, config, checkpoint);
   MpiCommunicator communicator(world);
   sections.measure_waits_by(
       [&] { return communicator.wait_seconds() + world.recorder().seconds_inside(Channel::world); });
@@ -93,6 +92,8 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
       gather_places(world, nullptr, thread_counts(world, config, communicator, threads));
   const std::uint64_t first = completed_steps(world, checkpoint);
   life.begin(config, {threads, backend, input.fingerprint, first, places});
+  // It logs, and a run that may not live again keeps its log.txt as it is.
+  set_up_gemm_of_run(world, config, checkpoint);
   TrainState state(vit_shape(config.model), config.model.prototypes, type);
   load_state(world, config, checkpoint, state);
   if (checkpoint) tell_if_not_comparable(world, *checkpoint, threads);
