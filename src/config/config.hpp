@@ -14,9 +14,16 @@
 namespace msn {
 
 enum class MaskPer { batch, image };  ///< One mask for the whole global batch (official) or one an image.
-/// bf16: products of matrices and what lies between them in bfloat16, all else in float32. fp64 serves trace_replay and
-/// tests.
-enum class Precision { fp32, fp64, bf16 };
+/// bf16: products of matrices and what lies between them in bfloat16, all else in float32. tf32: float32 whose products
+/// a GPU computes from 19-bit operands. fp64 serves trace_replay and tests.
+enum class Precision { fp32, fp64, bf16, tf32 };
+/// The type that gradients travel in when they are summed over ranks: their own, or bfloat16.
+enum class ReducePrecision { full, bf16 };
+/// What computes attention on a GPU: a fixed table's choice, plain products and a softmax, or one of LibTorch's fused
+/// kernels.
+enum class AttentionChoice { automatic, plain, flash, efficient, cudnn };
+/// Where the views are made from decoded images.
+enum class ViewsOn { automatic, host, device };
 enum class Interpolation { bilinear, bicubic };
 /// Order of the two passes of a resize. Pillow up to 12 always goes horizontally first; Pillow 13 goes vertically first
 /// when both passes are needed, h_in > h_out and h_in - h_out > 2 (w_in - w_out).
@@ -128,6 +135,7 @@ struct TrainConfig {
   int epochs = 800;
   std::uint64_t seed = 0;
   Precision precision = Precision::fp32;
+  ReducePrecision reduce_precision = ReducePrecision::full;
   bool recompute = true;  ///< The backward pass computes norms and activations again instead of keeping them.
   int check_replicas_every =
       100;  ///< Steps between comparisons of the replicated state over ranks; 0: only at checkpoints.
@@ -153,6 +161,10 @@ struct CheckpointConfig {
 struct RuntimeConfig {
   int threads = 0;                      ///< Compute threads a rank; 0: cores this rank may use.
   std::filesystem::path gemm = "auto";  ///< "auto", "mkl", "onednn" or a file of msn bench gemm.
+  AttentionChoice attention = AttentionChoice::automatic;
+  bool cuda_graph = true;  ///< A GPU's step is captured once and then replayed as one.
+  ViewsOn views_on = ViewsOn::automatic;
+  int run_ahead = 2;       ///< Steps that the host may be ahead of its GPU before it reads their numbers.
   double bucket_mib = 25;  ///< MiB of gradients that are summed over ranks in one message; the first one is smaller.
   double watchdog = 600;   ///< Seconds that a section of a step may last before the job is ended; 0: for ever.
   std::vector<std::string> stop_signals{"USR1", "USR2", "TERM"};  ///< Of stop_signal_names(), none twice.

@@ -23,7 +23,10 @@ constexpr std::array kDataInput{"images"sv, "synthetic"sv};
 constexpr std::array kDataCache{"none"sv, "ram"sv};
 constexpr std::array kDataOrder{"shuffled"sv, "blockwise"sv};
 constexpr std::array kMaskPer{"batch"sv, "image"sv};
-constexpr std::array kPrecision{"fp32"sv, "fp64"sv, "bf16"sv};
+constexpr std::array kPrecision{"fp32"sv, "fp64"sv, "bf16"sv, "tf32"sv};
+constexpr std::array kReducePrecision{"full"sv, "bf16"sv};
+constexpr std::array kAttention{"auto"sv, "plain"sv, "flash"sv, "efficient"sv, "cudnn"sv};
+constexpr std::array kViewsOn{"auto"sv, "host"sv, "device"sv};
 constexpr std::array kNonFinite{"abort"sv, "skip"sv};
 constexpr std::array kInterpolation{"bilinear"sv, "bicubic"sv};
 constexpr std::array kResizeOrder{"horizontal"sv, "pillow13"sv};
@@ -136,6 +139,7 @@ const Key kKeys[] = {
     {"train", "epochs", whole<&C::train, &TrainConfig::epochs>(1, 1000000)},
     {"train", "seed", SeedField{[](Config& c) -> std::uint64_t& { return c.train.seed; }}},
     {"train", "precision", choice<&C::train, &TrainConfig::precision>(kPrecision)},
+    {"train", "reduce_precision", choice<&C::train, &TrainConfig::reduce_precision>(kReducePrecision)},
     {"train", "recompute", SwitchField{[](Config& c) -> bool& { return c.train.recompute; }}, Effect::none},
     {"train", "check_replicas_every", whole<&C::train, &TrainConfig::check_replicas_every>(0, kMany), Effect::policy},
     {"train", "non_finite", choice<&C::train, &TrainConfig::non_finite>(kNonFinite), Effect::policy},
@@ -156,6 +160,10 @@ const Key kKeys[] = {
      PathField{[](Config& c) -> std::filesystem::path& { return c.runtime.gemm; },
                "\"auto\", \"mkl\", \"onednn\" or the name of a file of msn bench gemm"},
      Effect::none},
+    {"runtime", "attention", choice<&C::runtime, &RuntimeConfig::attention>(kAttention), Effect::rounding},
+    {"runtime", "cuda_graph", SwitchField{[](Config& c) -> bool& { return c.runtime.cuda_graph; }}, Effect::none},
+    {"runtime", "views_on", choice<&C::runtime, &RuntimeConfig::views_on>(kViewsOn), Effect::none},
+    {"runtime", "run_ahead", whole<&C::runtime, &RuntimeConfig::run_ahead>(0, 64), Effect::none},
     {"runtime", "allow_slow_bf16", SwitchField{[](Config& c) -> bool& { return c.runtime.allow_slow_bf16; }},
      Effect::none},
     {"runtime", "bucket_mib", above_min(real<&C::runtime, &RuntimeConfig::bucket_mib>(0, 4096)), Effect::none},

@@ -11,7 +11,8 @@ namespace {
 constexpr std::int64_t kAlignment = 64;  // Bytes: a cache line, and the widest vector register.
 }
 
-Parameters::Parameters(const std::vector<NamedShape>& tensors, at::ScalarType type, Gradients gradients) {
+Parameters::Parameters(const std::vector<NamedShape>& tensors, at::ScalarType type, Gradients gradients,
+                       at::Device device) {
   const std::int64_t step = kAlignment / static_cast<std::int64_t>(c10::elementSize(type));
   std::int64_t offset = 0;
   for (const NamedShape& tensor : tensors) {
@@ -23,7 +24,7 @@ Parameters::Parameters(const std::vector<NamedShape>& tensors, at::ScalarType ty
     MSN_CHECK(is_new);
     segments_.push_back(std::move(segment));
   }
-  const auto options = at::TensorOptions().dtype(type);
+  const auto options = at::TensorOptions().dtype(type).device(device);
   values_ = at::zeros({offset}, options);
   MSN_CHECK(reinterpret_cast<std::uintptr_t>(values_.data_ptr()) % kAlignment == 0);
   if (gradients == Gradients::none) return;

@@ -32,11 +32,13 @@ class Parameters {
  public:
   enum class Gradients { none, with };
 
-  Parameters(const std::vector<NamedShape>& tensors, at::ScalarType type, Gradients gradients);
+  Parameters(const std::vector<NamedShape>& tensors, at::ScalarType type, Gradients gradients,
+             at::Device device = at::kCPU);
 
   const std::vector<Segment>& segments() const { return segments_; }
   const Segment& segment(std::string_view name) const;
   at::ScalarType type() const { return values_.scalar_type(); }
+  at::Device device() const { return values_.device(); }
 
   /// The whole buffer, one-dimensional, padding included.
   const at::Tensor& values() const { return values_; }

@@ -38,8 +38,8 @@ std::vector<NamedShape> encoder_tensors(const VitShape& shape) {
   return tensors;
 }
 
-HeadBuffers::HeadBuffers(const VitShape& shape, at::ScalarType type) {
-  const auto options = at::TensorOptions().dtype(type);
+HeadBuffers::HeadBuffers(const VitShape& shape, at::ScalarType type, at::Device device) {
+  const auto options = at::TensorOptions().dtype(type).device(device);
   for (BatchNormBuffers* bn : {&bn1, &bn2}) {
     bn->running_mean = at::zeros({shape.head_hidden}, options);
     bn->running_var = at::ones({shape.head_hidden}, options);

@@ -42,7 +42,7 @@ struct BatchNormBuffers {
 
 /// The buffers of one network's head: fc.bn1 and fc.bn2.
 struct HeadBuffers {
-  HeadBuffers(const VitShape& shape, at::ScalarType type);
+  HeadBuffers(const VitShape& shape, at::ScalarType type, at::Device device = at::kCPU);
   BatchNormBuffers bn1;
   BatchNormBuffers bn2;
 };

@@ -22,7 +22,17 @@ at::ScalarType compute_type(Precision precision) {
 }
 
 std::string name_of(Precision precision) {
-  return precision == Precision::bf16 ? "bf16" : precision == Precision::fp64 ? "fp64" : "fp32";
+  switch (precision) {
+    case Precision::fp32:
+      return "fp32";
+    case Precision::fp64:
+      return "fp64";
+    case Precision::bf16:
+      return "bf16";
+    case Precision::tf32:
+      return "tf32";
+  }
+  MSN_CHECK(!"a precision");
 }
 
 void check_precision(const Config& config) {

@@ -57,14 +57,14 @@ void add_buffers(std::vector<StateTensor>& out, const std::string& prefix, HeadB
 
 }  // namespace
 
-TrainState::TrainState(const VitShape& vit, std::int64_t prototypes, at::ScalarType type)
+TrainState::TrainState(const VitShape& vit, std::int64_t prototypes, at::ScalarType type, at::Device device)
     : shape(vit),
-      online(online_tensors(vit, prototypes), type, Parameters::Gradients::with),
-      target(encoder_tensors(vit), type, Parameters::Gradients::none),
+      online(online_tensors(vit, prototypes), type, Parameters::Gradients::with, device),
+      target(encoder_tensors(vit), type, Parameters::Gradients::none, device),
       exp_avg(at::zeros_like(online.values())),
       exp_avg_sq(at::zeros_like(online.values())),
-      online_buffers(vit, type),
-      target_buffers(vit, type) {
+      online_buffers(vit, type, device),
+      target_buffers(vit, type, device) {
   for (const Segment& segment : target.segments())
     MSN_CHECK(segment.offset == online.segment(segment.name).offset);
 }
