@@ -63,9 +63,13 @@ StreamGradient layer_norm_backward(const at::Tensor& dnormed, const LayerNormed&
                                    const at::Tensor& dskip, const at::Tensor& skip_row, const at::Tensor& row_scale,
                                    const at::Tensor& branch_bias_gradient) {
   const auto [weight, bias] = beside(saved.sum, layer);
-  const auto [dx, dweight, dbias] =
-      at::native_layer_norm_backward(dnormed, saved.sum, {saved.sum.size(1)}, saved.mean.unsqueeze(1),
-                                     saved.rstd.unsqueeze(1), weight, bias, {true, true, true});
+  // The CPU's operator would sum the parameters' gradients in bfloat16.
+  const at::ScalarType type = saved.sum.scalar_type();
+  const at::ScalarType within = saved.sum.is_cpu() ? weight.scalar_type() : type;
+  auto [dx, dweight, dbias] = at::native_layer_norm_backward(dnormed.to(within), saved.sum.to(within),
+                                                             {saved.sum.size(1)}, saved.mean.unsqueeze(1),
+                                                             saved.rstd.unsqueeze(1), weight, bias, {true, true, true});
+  dx = dx.to(type);
   layer.weight_gradient.add_(dweight);
   layer.bias_gradient.add_(dbias);
   if (skip_row.defined()) {
