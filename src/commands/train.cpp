@@ -11,8 +11,8 @@
 #include "base/files.hpp"
 #include "base/log.hpp"
 #include "base/stop_signals.hpp"
-#include "comm/devices.hpp"
 #include "comm/world.hpp"
+#include "commands/device_option.hpp"
 #include "commands/dry_run.hpp"
 #include "commands/replay.hpp"
 #include "config/config.hpp"
@@ -71,22 +71,6 @@ Config shared_config(const World& world, const Arguments& arguments) {
   return config;
 }
 
-/// Training runs on the CPU. For --device cuda it is found out what stands in the way, before LibTorch uses CUDA.
-void check_device(const World& world, const std::string& device) {
-  if (device == "cpu") return;
-  const VisibleGpus visible = visible_gpus();
-  if (device == "auto") {
-    if (world.rank() == 0 && !visible.gpus.empty()) {
-      log::warn("training on a GPU is not finished: this run uses the CPU, the GPUs of this host (" +
-                std::to_string(visible.gpus.size()) + " x " + visible.gpus.front().name + ") stay idle");
-    }
-    return;
-  }
-  bind_gpu(world, visible);
-  world.agree(
-      [] { throw config_error("training on a GPU is not finished in this msn", "--device cuda", "use --device cpu"); });
-}
-
 [[noreturn]] void throw_stopped(const TrainResult& result, const std::filesystem::path& run) {
   const bool by_file = result.stopped.cause == StopCause::file;
   throw AgreedError(Error(
@@ -102,13 +86,14 @@ void run(const World& world, const Arguments& arguments) {
     dry_run(world, config, arguments.dry, arguments.json);
     return;
   }
-  check_device(world, arguments.device);
+  TrainOptions options = arguments.options;
+  options.gpu = bind_device(world, arguments.device);
   if (!arguments.replay.empty()) {
-    replay_step(world, config, {arguments.options.run, arguments.replay}, arguments.json);
+    replay_step(world, config, {options.run, arguments.replay, options.gpu}, arguments.json);
     return;
   }
   catch_stop_signals(config.runtime.stop_signals);
-  const TrainResult result = train(world, config, arguments.options);
+  const TrainResult result = train(world, config, options);
   const bool stopped = result.stopped.cause != StopCause::none;
   if (world.rank() == 0) {
     std::printf(
@@ -155,12 +140,7 @@ Command make_train_command(CLI::App& parent) {
       ->take_all();
   app->add_option("--run", arguments->options.run, "Folder of the run: checkpoints, metrics, log");
   app->add_option("--data", arguments->data, "Folder of the packed data set, instead of data.path or [[data.set]]");
-  app->add_option(
-         "--device", arguments->device,
-         "auto, cpu or cuda. Training on a GPU is not finished: auto is the CPU, and cuda says what is there and "
-         "ends with 78")
-      ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
-      ->capture_default_str();
+  add_device_option(*app, arguments->device);
   app->add_option(
          "--resume", arguments->resume,
          "auto: from the newest whole checkpoint of the run; never; or a step, whose newer checkpoints are set aside")

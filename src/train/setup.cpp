@@ -36,7 +36,12 @@ std::string name_of(Precision precision) {
   MSN_CHECK(!"a precision");
 }
 
-void check_precision(const Config& config) {
+void check_precision(const Config& config, bool on_gpu) {
+  if (on_gpu) return;
+  if (config.train.precision == Precision::tf32) {
+    throw config_error("only a GPU computes in TensorFloat-32", "train.precision = \"tf32\"",
+                       "train with \"fp32\", or on GPUs with --device cuda");
+  }
   if (config.train.precision != Precision::bf16 || config.runtime.allow_slow_bf16 || kernels::has_native_bf16()) return;
   throw config_error("this processor has no instructions for bfloat16 (AVX512_BF16, AMX-BF16) and would be slower with it "
                      "than with float32",

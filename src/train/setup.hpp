@@ -20,11 +20,12 @@ namespace msn {
 at::ScalarType scalar_type(Precision precision);
 /// The type that the trunk computes in.
 at::ScalarType compute_type(Precision precision);
-/// "fp32", "fp64" or "bf16".
+/// As train.precision is written.
 std::string name_of(Precision precision);
 
-/// Throws config_error if the configuration asks for bf16 of a processor that has no instructions for it.
-void check_precision(const Config& config);
+/// Throws config_error if the configuration asks for a precision that only GPUs have, or for bf16 of a processor that
+/// has no instructions for it.
+void check_precision(const Config& config, bool on_gpu = false);
 
 /// open_input() beside what else the run needs of a rank's memory. All ranks call.
 TrainingInput open_input_of_run(const World& world, const Config& config);

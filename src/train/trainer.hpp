@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 
+#include "comm/gpus.hpp"
 #include "comm/world.hpp"
 #include "config/config.hpp"
 #include "data/batch.hpp"
@@ -16,6 +17,7 @@ namespace msn {
 
 struct TrainOptions {
   std::filesystem::path run;
+  std::optional<Gpu> gpu;  ///< This rank's, bound (bind_gpu); none: processors compute.
   Resume resume;
   std::optional<std::uint64_t> max_steps;  ///< Total of the run over all its lives; never changes a schedule.
   std::optional<double> max_seconds;       ///< From the start of the process; a checkpoint is made in time.
