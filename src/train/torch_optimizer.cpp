@@ -16,9 +16,6 @@
 namespace msn {
 namespace {
 
-/// Elements that are updated together: bounds the temporaries, three of as many elements.
-constexpr std::int64_t kChunk = std::int64_t{16} << 20;
-
 /// Neighbours among the ranges that differ only in whether they decay.
 struct Span {
   kernels::UpdateRange range;
@@ -128,11 +125,11 @@ at::Tensor torch_gradient_norms(const TrainState& state, const OptimizerOptions&
 }
 
 void torch_update_state(TrainState& state, const std::vector<kernels::UpdateRange>& ranges, const at::Tensor& scalars,
-                        const WeightShadows& shadows) {
+                        const WeightShadows& shadows, std::int64_t chunk) {
   for (const Span& span : spans_of(ranges)) {
     const Factors factors = factors_of(span.range, scalars, state.online.type());
-    for (std::int64_t begin = span.range.begin; begin < span.range.end; begin += kChunk)
-      update_chunk(state, span, factors, shadows, begin, std::min(kChunk, span.range.end - begin));
+    for (std::int64_t begin = span.range.begin; begin < span.range.end; begin += chunk)
+      update_chunk(state, span, factors, shadows, begin, std::min(chunk, span.range.end - begin));
   }
 }
 
