@@ -51,7 +51,7 @@ void DeviceOptimizer::decide(const at::Tensor& scalars, const at::Tensor& norms,
   } else {
     clip_factor.fill_(1);
   }
-  const at::Tensor finite = at::isfinite(norms).all().logical_and_(not_finite.view({}).eq(0));
+  const at::Tensor finite = at::isfinite(norms).all().logical_and_(not_finite.reshape({}).eq(0));
   scalar_at(scalars, offsetof(kernels::UpdateScalars, alive)).mul_(finite);
 }
 
