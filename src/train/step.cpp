@@ -86,10 +86,11 @@ void Stepper::enqueue(const StepInput& input, std::uint64_t completed, StepOnDev
   forward_backward(input, device.sharpen(), completed, report);
   finish_reduction(report);
   const InSection section(sections_, Section::update);
-  const at::Tensor norms = device_gradient_norms(state_, optimizer_);
-  device_decide_update(device.update(), norms, buckets_.flag_sum_tensor(kNotFinite), optimizer_);
+  if (!device_optimizer_) device_optimizer_.emplace(state_, optimizer_, WeightShadows{online_shadow_, target_shadow_});
+  const at::Tensor norms = device_optimizer_->gradient_norms();
+  device_optimizer_->decide(device.update(), norms, buckets_.flag_sum_tensor(kNotFinite));
   before.restore_unless(device.alive());
-  device_update_state(state_, optimizer_, device.update(), {online_shadow_, target_shadow_});
+  device_optimizer_->update(device.update());
   device.write(report.objective.values, norms, report.objective.chosen);
 }
 

@@ -4,6 +4,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <optional>
 #include <vector>
 
 #include "comm/communicator.hpp"
@@ -13,6 +14,7 @@
 #include "model/trunk.hpp"
 #include "objective/msn_loss.hpp"
 #include "objective/schedules.hpp"
+#include "train/device_optimizer.hpp"
 #include "train/gradient_buckets.hpp"
 #include "train/optimizer.hpp"
 #include "train/state.hpp"
@@ -81,6 +83,7 @@ class Stepper {
   Trunk target_trunk_;
   Head online_head_;
   Head target_head_;
+  std::optional<DeviceOptimizer> device_optimizer_;  ///< Made by the first enqueue(), which runs eagerly.
 };
 
 }  // namespace msn

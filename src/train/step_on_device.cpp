@@ -8,7 +8,7 @@
 
 #include "base/error.hpp"
 #include "objective/loss_parts.hpp"
-#include "train/optimizer.hpp"
+#include "train/device_optimizer.hpp"
 #include "train/step.hpp"
 
 namespace msn {
