@@ -71,9 +71,9 @@ Saver::Saver(const World& world, Sections& sections, const Config& config, Train
       writer_(world, state_tensors(state), writer_options(config, facts)),
       durable_(facts.restored) {}
 
-bool Saver::due() const {
+bool Saver::due_after(std::uint64_t step) const {
   const auto interval = static_cast<std::uint64_t>(config_.checkpoint.every_steps);
-  return interval > 0 && state_.step % interval == 0;
+  return interval > 0 && step % interval == 0;
 }
 
 void Saver::begin() {

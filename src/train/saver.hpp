@@ -42,8 +42,8 @@ class Saver {
   /// references must outlive it.
   Saver(const World& world, Sections& sections, const Config& config, TrainState& state, SaverFacts facts);
 
-  /// Whether checkpoint.every_steps asks for one of the state as it is.
-  bool due() const;
+  /// Whether checkpoint.every_steps asks for one of the state after this step.
+  bool due_after(std::uint64_t step) const;
 
   /// Begins to save the state as it is, unless the newest checkpoint is of it, or will be. Training may go on when this
   /// returns. Waits for a save that is still under way. Throws an AgreedError if that one was one failure too many, or

@@ -27,9 +27,10 @@ struct StepInput {
 };
 
 struct StepReport {
-  LossResult objective;
-  at::Tensor z;                    ///< Anchors' embeddings [anchor rows, head_out].
-  at::Tensor h;                    ///< Targets' embeddings [samples, head_out].
+  LossResult objective;            ///< Of a GPU's step only the parts.
+  at::Tensor prototypes_used;      ///< float64 [K], in host memory: 1 for those that a target of this rank chose, else 0.
+  at::Tensor z;                    ///< Anchors' embeddings [anchor rows, head_out]; not of a GPU's step.
+  at::Tensor h;                    ///< Targets' embeddings [samples, head_out]; not of a GPU's step.
   double grad_norm = 0;            ///< Global 2-norm of the encoder's averaged gradients, before clipping.
   bool finite = true;              ///< Every rank's objective and the reduced gradients; the same on every rank.
   double reduce_seconds = 0;       ///< This rank's part in the sums of the gradients.
