@@ -81,7 +81,7 @@ void GradientBuckets::set_flag(std::size_t flag, double value) {
 
 void GradientBuckets::set_flag(std::size_t flag, const at::Tensor& value) {
   MSN_CHECK(flag < flag_count && works_.empty());
-  flag_sum_tensor(flag).copy_(value.view({}));
+  flag_sum_tensor(flag).copy_(value.view(at::IntArrayRef()));
 }
 
 /// The bucket's gradients, with the flags behind those of the first.

@@ -35,9 +35,9 @@ std::vector<Bucket> make_buckets(const Parameters& parameters, BucketSizes sizes
 /// buckets go in a fixed order, the same on every rank; on the host the sums do not depend on their sizes.
 ///
 /// With ReducePrecision::bf16 and several ranks each bucket is rounded to bfloat16 into a message of its own, which
-/// takes 2 bytes an element in all, and the sum is widened back into the gradients: the same, and equal, on every rank.
-/// With u = 2^-8, the spacing at 1, halved, an element is off by at most u times the sum of its absolute values for the
-/// messages, and on the host by u times its own for the sum; NCCL may round more often, up to ranks - 1 times.
+/// takes 2 bytes an element in all, and the sum, the same on every rank, is widened back into the gradients. On the
+/// host an element is off by at most 2^-7 of the sum over ranks of its absolute values: half for the messages, half for
+/// the sum. NCCL may round at each rank that a sum passes.
 class GradientBuckets {
  public:
   /// Flags of a step that ride on the first bucket: numbers that every rank may set and that are summed over ranks.
