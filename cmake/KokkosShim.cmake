@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-# Finds Kokkos 3.4 to 5.x and makes msn_kokkos. Debian's package (part of Trilinos) exports a target whose include
+# Finds Kokkos 3.4 to 5.x. Debian's package (part of Trilinos) exports a target whose include
 # directory does not exist; its real one stands in Kokkos_INCLUDE_DIRS.
 if(NOT DEFINED Kokkos_ROOT AND NOT DEFINED ENV{Kokkos_ROOT} AND EXISTS /usr/lib/x86_64-linux-gnu/cmake/Kokkos)
   set(Kokkos_DIR_HINT /usr/lib/x86_64-linux-gnu/cmake/Kokkos)
 endif()
+# A Kokkos with CUDA would pass every command of the build through a script of its own (KokkosSources.cmake).
+set(Kokkos_LAUNCH_COMPILER OFF)
 find_package(Kokkos REQUIRED CONFIG HINTS ${Kokkos_DIR_HINT})
 if(Kokkos_VERSION VERSION_LESS 3.4)
   message(FATAL_ERROR "Kokkos ${Kokkos_VERSION} is too old: 3.4 or later is needed")
@@ -29,7 +31,3 @@ foreach(_target IN LISTS _kokkos_targets)
     set_target_properties(${_target} PROPERTIES INTERFACE_SYSTEM_INCLUDE_DIRECTORIES "${_mended}")
   endif()
 endforeach()
-
-add_library(msn_kokkos INTERFACE)
-target_link_libraries(msn_kokkos INTERFACE Kokkos::kokkos)
-target_include_directories(msn_kokkos SYSTEM INTERFACE ${Kokkos_INCLUDE_DIRS})

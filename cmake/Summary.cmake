@@ -13,7 +13,7 @@ set(_rows
   "compiler|${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION}"
   "MPI|${_mpi}"
   "HDF5|${HDF5_VERSION}"
-  "Kokkos|${Kokkos_VERSION} (${Kokkos_DEVICES})"
+  "Kokkos|${Kokkos_VERSION} (${Kokkos_DEVICES}), ${MSN_KOKKOS_SPACE}"
   "OpenMP|${OpenMP_CXX_VERSION}"
   "libjpeg|${JPEG_VERSION}"
   "libpng|${PNG_VERSION_STRING}")

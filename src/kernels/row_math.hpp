@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Arithmetic for the sources that are compiled once an instruction set: free of branches, so that the compiler
-// vectorises the loops around it. Included by these sources only; everything is in the namespace of their form.
+// vectorises the loops around it. Included by these sources only; everything is in the namespace of their form. The
+// kernels of Kokkos compute with it, too (device/arithmetic.hpp, which says what MSN_INLINE is there).
 #pragma once
 
 #include <cstdint>
@@ -14,7 +15,9 @@ double erf(double) noexcept;
 
 namespace msn::kernels::MSN_ISA {
 
+#if !defined(MSN_INLINE)
 #define MSN_INLINE [[gnu::always_inline]] static inline
+#endif
 
 MSN_INLINE float float_of_bits(std::uint32_t bits) {
   return __builtin_bit_cast(float, bits);

@@ -13,6 +13,7 @@
 #include "comm/sections.hpp"
 #include "comm/world.hpp"
 #include "config/config.hpp"
+#include "train/host_state.hpp"
 #include "train/state.hpp"
 #include "train/surroundings.hpp"
 
@@ -84,6 +85,7 @@ class Saver {
   Sections& sections_;
   const Config& config_;
   TrainState& state_;
+  HostState host_;         ///< Of it.
   CheckpointFacts facts_;  ///< Of the next checkpoint, but for what changes with the step.
   std::uint64_t steps_per_epoch_;
   const std::uint64_t bytes_;  ///< Of a checkpoint's tensors.

@@ -38,7 +38,7 @@ Stepper::Stepper(TrainState& state, const Config& config, const Communicator& co
       loss_(config.loss),
       optimizer_{config.optim.clip, config.model.freeze_prototypes, communicator.size()},
       micro_batch_(config.train.micro_batch),
-      log_prior_(log_prior(config.loss, state.online.segment("prototypes").shape[0])),
+      log_prior_(log_prior(config.loss, state.online.segment("prototypes").shape[0]).to(state.online.device())),
       communicator_(communicator),
       buckets_(state.online, communicator, bucket_sizes(config.runtime), config.train.reduce_precision),
       sections_(sections),

@@ -41,8 +41,8 @@ struct StepReport {
 /// the trunk computes in bfloat16 beside float32.
 class Stepper {
  public:
-  /// `state`, `communicator` and `sections`, which it enters if they are given, must outlive it. `state` is loaded: from
-  /// here on, only steps change its weights. Throws config_error if the prior's file is refused.
+  /// `state`, `communicator` and `sections`, which it enters if they are given, must outlive it. `state` is loaded:
+  /// from here on, only steps change its weights. Throws config_error if the prior's file is refused.
   Stepper(TrainState& state, const Config& config, const Communicator& communicator, Sections* sections = nullptr);
 
   /// How the gradients are summed over ranks.
@@ -63,7 +63,7 @@ class Stepper {
   const LossConfig loss_;
   const OptimizerOptions optimizer_;
   const int micro_batch_;
-  const at::Tensor log_prior_;  ///< float64 [K]
+  const at::Tensor log_prior_;  ///< float64 [K], where the state is.
   const Communicator& communicator_;
   GradientBuckets buckets_;
   Sections* const sections_;
