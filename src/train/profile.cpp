@@ -125,8 +125,8 @@ void Profile::start() {
   try {
     profiler::prepareProfiler(config, activities);
     profiler::enableProfiler(config, activities);
-  } catch (const std::exception& error) {
-    log::warn("nothing is profiled: " + to_error(std::make_exception_ptr(error)).problem());
+  } catch (const std::exception&) {
+    log::warn("nothing is profiled: " + to_error(std::current_exception()).problem());
     profiles_ = false;
     return;
   }
