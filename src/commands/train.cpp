@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -11,11 +12,13 @@
 #include "base/files.hpp"
 #include "base/log.hpp"
 #include "base/stop_signals.hpp"
+#include "comm/device_communicator.hpp"
 #include "comm/world.hpp"
 #include "commands/device_option.hpp"
 #include "commands/dry_run.hpp"
 #include "commands/replay.hpp"
 #include "config/config.hpp"
+#include "train/profile.hpp"
 #include "train/trainer.hpp"
 
 namespace msn {
@@ -165,11 +168,21 @@ Command make_train_command(CLI::App& parent) {
          "With --dry-run: for a data set of this size instead of the one named (ImageNet-1k's if there is none)")
       ->check(CLI::PositiveNumber)
       ->needs(dry);
+  CLI::Option* profile = app->add_option("--profile", arguments->options.profile_steps,
+                                         "Profile so many steps (5 if no number is given) after the first " +
+                                             std::to_string(Profile::warm_up) +
+                                             " of this life, on rank 0, into RUN/profile/, as a Chrome trace")
+                             ->expected(0, 1)
+                             ->default_str("5")
+                             ->check(CLI::Range(1, 1000))
+                             ->excludes(dry)
+                             ->option_text("[STEPS]");
   app->add_option(
          "--replay", arguments->replay,
          "Run the step of RUN/bundles/step-N.json again, from the checkpoint of the run before it, and compare; "
          "writes nothing")
       ->excludes(dry)
+      ->excludes(profile)
       ->excludes("--resume")
       ->excludes("--max-steps")
       ->excludes("--max-seconds");
@@ -190,6 +203,10 @@ Command make_train_command(CLI::App& parent) {
     for (const std::string& key : *forced)
       require_known_key(key);
     arguments->options.resume = parse_resume(arguments->resume, *forced);
+    if (arguments->options.profile_steps && device_communicator_name().empty()) {
+      // LibTorch's profiler would complain that it finds no GPU. Now, as threads to come read the environment.
+      ::setenv("KINETO_LOG_LEVEL", "99", 0);
+    }
     // MPI and the data take seconds to start, in which a signal must not end the process.
     if (!arguments->dry_run && arguments->replay.empty()) catch_stop_signals(RuntimeConfig{}.stop_signals);
   });

@@ -41,7 +41,7 @@ Stepper::Stepper(TrainState& state, const Config& config, const Communicator& co
       micro_batch_(config.train.micro_batch),
       log_prior_(log_prior(config.loss, state.online.segment("prototypes").shape[0]).to(state.online.device())),
       communicator_(communicator),
-      buckets_(state.online, communicator, bucket_sizes(config.runtime)),
+      buckets_(state.online, communicator, bucket_sizes(config.runtime), config.train.reduce_precision),
       sections_(sections),
       online_shadow_(shadow_of(state.online, config.train.precision)),
       target_shadow_(shadow_of(state.target, config.train.precision)),

@@ -28,6 +28,7 @@
 #include "train/non_finite.hpp"
 #include "train/placement.hpp"
 #include "train/plan.hpp"
+#include "train/profile.hpp"
 #include "train/replicas.hpp"
 #include "train/requests.hpp"
 #include "train/saver.hpp"
@@ -131,6 +132,9 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
                             .max_seconds = options.max_seconds,
                             .job_end = config.runtime.job_end,
                             .taken_over = [&lease] { return lease.lost(); }});
+  Profile profile(
+      {options.profile_steps, options.run, [&lease] { return lease.holds(); }, state.online.values().device()},
+      world.rank());
   status.run(state.step, total, saver.durable());
   const Clock::time_point start = Clock::now();
   Clock::time_point reported = start;
@@ -141,10 +145,12 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
   const auto may_begin = [&] {
     const std::uint64_t begun = state.step + steps->under_way();
     if (begun >= last || requests.stop() || steps->under_way() > ahead) return false;
-    return steps->under_way() == 0 || !(requests.save() || bad.too_many() || saver.due_after(begun) || compares_after(begun));
+    return steps->under_way() == 0 ||
+           !(requests.save() || bad.too_many() || saver.due_after(begun) || compares_after(begun));
   };
   while (steps->under_way() > 0 || may_begin()) {
     if (may_begin()) {
+      profile.begin_step(state.step + steps->under_way() + 1);
       steps->begin();
       continue;
     }
@@ -205,6 +211,7 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
     if (bad.too_many() && state_is_here) bad.end_run();
     before = Clock::now();
   }
+  profile.end();
   saver.save();  // Of a life without a step.
   life.saved(saver.durable());
   placement.shutdown();
