@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdio>
 
 #include "base/error.hpp"
@@ -69,7 +70,7 @@ double relative_error(const at::Tensor& got, const at::Tensor& want) {
 
 /// Not-a-number counts as the worst.
 double worse(double a, double b) {
-  return a >= b ? a : b;
+  return std::isnan(a) || a > b ? a : b;
 }
 
 std::string wrong(const AttentionTrial& trial, double limit) {

@@ -2,7 +2,7 @@
 // The whole trunk in the form of devices against that of the CPU's kernels: the same weights, views and gradient.
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/zeros_like.h>
+#include <ATen/ops/empty.h>
 #include <gtest/gtest.h>
 
 #include <vector>
