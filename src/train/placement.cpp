@@ -9,7 +9,9 @@
 #include "base/error.hpp"
 #include "comm/device_communicator.hpp"
 #include "model/kernel_form.hpp"
+#include "train/attention_setup.hpp"
 #include "train/device_steps.hpp"
+#include "train/setup.hpp"
 
 namespace msn {
 namespace {
@@ -55,6 +57,12 @@ std::string Placement::name() const {
 std::string Placement::description() const {
   const std::string what = name().empty() ? "cpu" : name();
   return what + ", " + (of_device_ ? device_communicator_name() : "MPI (" + of_host_.description() + ")");
+}
+
+void Placement::set_up(const World& world, const Config& config) const {
+  if (!on_gpu()) return;
+  set_up_precision(config);
+  set_up_attention(world, config, device_, gpu_->compute_capability);
 }
 
 std::size_t Placement::run_ahead(const Config& config) const {

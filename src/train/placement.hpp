@@ -36,6 +36,10 @@ class Placement {
   /// For people: name() or "cpu", and how tensors travel.
   std::string description() const;
 
+  /// On a GPU: products in the configured precision, and the back ends of attention, tried, of which it logs. All ranks
+  /// call, with equal configurations.
+  void set_up(const World& world, const Config& config) const;
+
   /// Of tensors in host memory.
   MpiCommunicator& of_host() { return of_host_; }
   /// Of tensors where the state is.

@@ -95,6 +95,7 @@ ReplayResult replay(const World& world, const Config& config, const ReplayOption
   Placement placement(world, options.gpu);
   const int threads = set_up_threads(world, config.runtime.threads);
   tell(set_up_gemm(world, config.runtime.gemm, recorded.surroundings));
+  placement.set_up(world, config);
   std::tie(result.match, result.why_not_bits) =
       expected_match(recorded.surroundings, surroundings_here(world, threads, placement.name()));
 
@@ -108,7 +109,7 @@ ReplayResult replay(const World& world, const Config& config, const ReplayOption
   const std::unique_ptr<BatchSource> batches = make_batches(input, config, world, state.step);
   std::unique_ptr<Steps> steps;
   world.agree([&] {
-    check_precision(config, placement.on_gpu());
+    check_precision(config, placement.device());
     steps = placement.make_steps({state, config, placement.of_state(), schedules, *batches, world.rank()});
   });
   steps->buckets().compare_over_ranks();

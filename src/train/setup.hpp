@@ -2,7 +2,8 @@
 // What training and the replay of a step do alike before their first step.
 #pragma once
 
-#include <ATen/core/ScalarType.h>
+#include <c10/core/Device.h>
+#include <c10/core/ScalarType.h>
 
 #include <cstdint>
 #include <filesystem>
@@ -23,9 +24,12 @@ at::ScalarType compute_type(Precision precision);
 /// As train.precision is written.
 std::string name_of(Precision precision);
 
-/// Throws config_error if the configuration asks for a precision that only GPUs have, or for bf16 of a processor that
-/// has no instructions for it.
-void check_precision(const Config& config, bool on_gpu = false);
+/// Throws config_error if the configuration asks for tf32 of a processor, or for bf16 of one that has no instructions
+/// for it.
+void check_precision(const Config& config, at::Device device = at::kCPU);
+
+/// Has a GPU's products of float32 computed as the configuration says: from TensorFloat-32 operands or in full.
+void set_up_precision(const Config& config);
 
 /// open_input() beside what else the run needs of a rank's memory. All ranks call.
 TrainingInput open_input_of_run(const World& world, const Config& config);

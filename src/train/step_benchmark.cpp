@@ -148,7 +148,7 @@ OfRank take_steps(const World& world, const Config& config, const StepBenchmarkO
                             static_cast<std::int64_t>(steps_per_epoch(input.epoch_images, config.train.global_batch)));
   std::unique_ptr<Steps> steps;
   world.agree([&] {
-    check_precision(config, placement.on_gpu());
+    check_precision(config, placement.device());
     steps = placement.make_steps(
         {state, config, placement.of_state(), schedules, *batches, world.rank(), &sections});
   });
@@ -205,6 +205,7 @@ StepBenchmark benchmark_step(const World& world, const Config& config, const Ste
   result.on_gpu = placement.on_gpu();
   result.threads = set_up_threads(world, config.runtime.threads);
   tell(set_up_gemm(world, config.runtime.gemm));
+  placement.set_up(world, config);
   result.step_seconds.resize(static_cast<std::size_t>(options.steps));
   for (const std::string& text : world.gather(to_text(take_steps(world, config, options, placement)))) {
     const OfRank rank = rank_from(text);

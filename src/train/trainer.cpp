@@ -74,7 +74,7 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
                          const TrainingInput& input, RunRecords& records) {
   auto& [lease, life, status] = records;
   const auto checkpoint = open_run(world, options.run, config, input.fingerprint, options.resume);
-  world.agree([&] { check_precision(config, options.gpu.has_value()); });
+  world.agree([&] { check_precision(config, options.gpu ? at::kCUDA : at::kCPU); });
   status.begin();
   Placement placement(world, options.gpu);
   const int threads = set_up_threads(world, config.runtime.threads);
@@ -94,6 +94,7 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
   const std::uint64_t first = completed_steps(world, checkpoint);
   life.begin(config, {threads, backend, placement.name(), input.fingerprint, first, places});
   tell(gemm);
+  placement.set_up(world, config);
   TrainState state(vit_shape(config.model), config.model.prototypes, type, placement.device());
   load_state(world, config, checkpoint, state);
   if (checkpoint) tell_if_not_comparable(world, *checkpoint, threads, placement.name());

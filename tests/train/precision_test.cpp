@@ -136,5 +136,16 @@ TEST(Precision, Bfloat16NeedsAProcessorThatHasIt) {
   check_precision(config);
 }
 
+TEST(Precision, TensorFloat32NeedsAGpu) {
+  Config config = tiny();
+  config.train.precision = Precision::tf32;
+  const std::string message = test::refusal([&] { check_precision(config); }, ExitCode::config);
+  EXPECT_NE(message.find("--device cuda"), std::string::npos) << message;
+  check_precision(config, at::kCUDA);
+  config.train.precision = Precision::bf16;
+  config.runtime.allow_slow_bf16 = false;
+  check_precision(config, at::kCUDA);
+}
+
 }  // namespace
 }  // namespace msn
