@@ -8,7 +8,9 @@
 #include "kernels/gelu.hpp"
 #include "kernels/layer_norm.hpp"
 #include "kernels/work_times.hpp"
+#include "model/kernel_form.hpp"
 #include "model/kernel_types.hpp"
+#include "model/torch_fused.hpp"
 #include "model/vit.hpp"
 
 namespace msn {
@@ -26,6 +28,7 @@ double bytes(int passes, const at::Tensor& tensor) {
 
 LayerNormed add_layer_norm(const Stream& stream, const Affine& layer) {
   const TimedWork work(Work::layer_norm, bytes(stream.branch.defined() ? 4 : 2, stream.x));
+  if (kernel_form(stream.x) != KernelForm::rows) return torch_form::add_layer_norm(stream, layer);
   const std::int64_t rows = stream.x.size(0);
   LayerNormed result;
   result.sum = stream.branch.defined() ? stream.branch : stream.x;
@@ -45,6 +48,7 @@ LayerNormed add_layer_norm(const Stream& stream, const Affine& layer) {
 
 at::Tensor layer_norm_again(const LayerNormed& saved, const Affine& layer) {
   const TimedWork work(Work::layer_norm, bytes(2, saved.sum));
+  if (kernel_form(saved.sum) != KernelForm::rows) return torch_form::layer_norm_again(saved, layer);
   at::Tensor normed = at::empty_like(saved.sum);
   with_type(normed.scalar_type(), [&]<class T>(T) {
     using A = kernels::Accumulate<T>;
@@ -60,6 +64,9 @@ StreamGradient layer_norm_backward(const at::Tensor& dnormed, const LayerNormed&
                                    const at::Tensor& branch_bias_gradient) {
   const TimedWork work(Work::layer_norm,
                        bytes(3 + (row_scale.defined() ? 1 : 0), dnormed) + (dskip.defined() ? bytes(1, dskip) : 0));
+  if (kernel_form(dnormed) != KernelForm::rows) {
+    return torch_form::layer_norm_backward(dnormed, saved, layer, dskip, skip_row, row_scale, branch_bias_gradient);
+  }
   StreamGradient result{dnormed, row_scale.defined() ? at::empty_like(dnormed) : dnormed};
   with_type(dnormed.scalar_type(), [&]<class T>(T) {
     using A = kernels::Accumulate<T>;
@@ -75,6 +82,7 @@ StreamGradient layer_norm_backward(const at::Tensor& dnormed, const LayerNormed&
 
 at::Tensor bias_gelu(const at::Tensor& x, const at::Tensor& bias, bool in_place) {
   const TimedWork work(Work::gelu, bytes(2, x));
+  if (kernel_form(x) != KernelForm::rows) return torch_form::bias_gelu(x, bias, in_place);
   at::Tensor activated = in_place ? x : at::empty_like(x);
   with_type(x.scalar_type(), [&]<class T>(T) {
     kernels::bias_gelu<T>(x.size(0), x.size(1), elements<T>(x), elements<kernels::Accumulate<T>>(bias),
@@ -86,6 +94,8 @@ at::Tensor bias_gelu(const at::Tensor& x, const at::Tensor& bias, bool in_place)
 void bias_gelu_backward(const at::Tensor& dactivated, const at::Tensor& x, const at::Tensor& bias,
                         const at::Tensor& bias_gradient, bool activate) {
   const TimedWork work(Work::gelu, bytes(activate ? 4 : 3, x));
+  if (kernel_form(x) != KernelForm::rows)
+    return torch_form::bias_gelu_backward(dactivated, x, bias, bias_gradient, activate);
   with_type(x.scalar_type(), [&]<class T>(T) {
     using A = kernels::Accumulate<T>;
     kernels::bias_gelu_backward<T>(x.size(0), x.size(1), elements<T>(dactivated), elements<T>(x), elements<A>(bias),
@@ -96,6 +106,7 @@ void bias_gelu_backward(const at::Tensor& dactivated, const at::Tensor& x, const
 
 void embed(const at::Tensor& patches, const at::Tensor& table, const at::Tensor& out) {
   const TimedWork work(Work::embedding, bytes(2, out));
+  if (kernel_form(out) != KernelForm::rows) return torch_form::embed(patches, table, out);
   with_type(out.scalar_type(), [&]<class T>(T) {
     kernels::embed<T>({out.size(0), out.size(1), out.size(2), elements<T>(patches),
                        elements<kernels::Accumulate<T>>(table), table.dim() == 3, elements<T>(out)});
@@ -104,6 +115,7 @@ void embed(const at::Tensor& patches, const at::Tensor& table, const at::Tensor&
 
 EmbedGradients embed_backward(const at::Tensor& dtokens) {
   const TimedWork work(Work::embedding, bytes(2, dtokens));
+  if (kernel_form(dtokens) != KernelForm::rows) return torch_form::embed_backward(dtokens);
   const std::int64_t images = dtokens.size(0), tokens = dtokens.size(1), width = dtokens.size(2);
   EmbedGradients result{at::empty({images, tokens - 1, width}, dtokens.options()),
                         at::empty({tokens, width}, dtokens.options().dtype(accumulate_type(dtokens.scalar_type())))};

@@ -15,7 +15,7 @@ namespace msn {
 struct Stream {
   at::Tensor x;            ///< [rows, width]
   at::Tensor branch;       ///< [rows, width]; undefined: none.
-  at::Tensor branch_bias;  ///< [width]
+  at::Tensor branch_bias;  ///< [width]; undefined: the branch has it already (torch_form only).
   at::Tensor row_scale;    ///< [rows]; undefined: 1.
 };
 
@@ -40,7 +40,7 @@ StreamGradient layer_norm_backward(const at::Tensor& dnormed, const LayerNormed&
                                    const at::Tensor& dskip, const at::Tensor& skip_row, const at::Tensor& row_scale,
                                    const at::Tensor& branch_bias_gradient);
 
-/// GELU(x + bias); x [rows, width]. In place or not.
+/// GELU(x + bias); x [rows, width]. In place or not. An undefined bias is in x already (torch_form only); so below.
 at::Tensor bias_gelu(const at::Tensor& x, const at::Tensor& bias, bool in_place);
 
 /// Turns dactivated into the gradient of x in place and adds that of the bias; with `activate` turns x into the

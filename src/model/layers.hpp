@@ -20,13 +20,16 @@ struct Linear {
   Linear rows(std::int64_t begin, std::int64_t end) const;
 
   at::Tensor weight, bias, weight_gradient, bias_gradient;
+  at::Tensor compute_bias;  ///< The bias in the weight's type.
 };
 
 /// Views of a normalisation's weight and bias [d] and of their gradients.
 struct Affine {
   Affine() = default;
-  Affine(const Parameters& parameters, const std::string& name);
+  /// `weights`: as of Linear, for those of `compute_*`.
+  Affine(const Parameters& parameters, const std::string& name, const at::Tensor& weights = {});
   at::Tensor weight, bias, weight_gradient, bias_gradient;
+  at::Tensor compute_weight, compute_bias;  ///< The same in the type of the activations; undefined without `weights`.
 };
 
 }  // namespace msn
