@@ -6,14 +6,12 @@
 #include <cuda_runtime_api.h>
 
 #include <cstring>
-#include <deque>
-#include <mutex>
 #include <thread>
 #include <utility>
 
 #include "base/error.hpp"
 #include "base/inject.hpp"
-#include "comm/collective_order.hpp"
+#include "comm/collective_ledger.hpp"
 #include "comm/cuda_check.hpp"
 #include "comm/nccl_link.hpp"
 
@@ -64,6 +62,17 @@ c10::DeviceIndex current_device() {
   return static_cast<c10::DeviceIndex>(device);
 }
 
+bool is_capturing(cudaStream_t stream) {
+  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+  MSN_CHECK_CUDA(cudaStreamIsCapturing(stream, &status));
+  return status != cudaStreamCaptureStatusNone;
+}
+
+/// For the ledger.
+CollectiveLedger::IsPast is_past(std::shared_ptr<Event> event) {
+  return [event = std::move(event)] { return event->is_past(); };
+}
+
 }  // namespace
 
 struct NcclCommunicator::State {
@@ -71,21 +80,16 @@ struct NcclCommunicator::State {
       : link(id, world.rank(), world.size(), limits.start),
         device(current_device()),
         stream(c10::cuda::getStreamFromPool(/*isHighPriority=*/true, device)),
-        recorder(&world.recorder()) {}
+        ledger(world.recorder()) {}
 
-  /// Tells the recorder of those that are done, and looks for errors.
+  /// The stream of the device that this thread now gives its work.
+  cudaStream_t current() const { return c10::cuda::getCurrentCUDAStream(device).stream(); }
+
+  /// Tells the recorder of those that are done, and looks for errors. NCCL's own are in host memory, so that they may
+  /// be looked for at any time; to ask an event would end a capture.
   void look() {
     link.check();
-    const std::lock_guard lock(mutex);
-    while (!pending.empty() && pending.front().second->is_past()) {
-      recorder->finished(pending.front().first);
-      pending.pop_front();
-    }
-  }
-  bool is_idle() {
-    look();
-    const std::lock_guard lock(mutex);
-    return pending.empty();
+    if (!ledger.is_capturing()) ledger.look();
   }
 
   NcclLink link;
@@ -93,11 +97,7 @@ struct NcclCommunicator::State {
   /// From LibTorch's pool, of which nothing else takes a stream: its allocator keeps streams that a tensor was used on,
   /// so that it must not be destroyed before the last tensor.
   const c10::cuda::CUDAStream stream;
-  FlightRecorder* const recorder;
-  CollectiveOrder order;
-
-  std::mutex mutex;  ///< For `pending`, which a watchdog looks at too.
-  std::deque<std::pair<std::uint64_t, std::shared_ptr<Event>>> pending;  ///< Record's number, in the stream's order.
+  CollectiveLedger ledger;
 };
 
 namespace {
@@ -175,13 +175,20 @@ std::unique_ptr<Work> NcclCommunicator::start(CollectiveKind kind, const std::st
   }
   const ncclDataType_t type = nccl_type(source.scalar_type());
   const auto count = static_cast<std::size_t>(source.numel());
-  state.look();
-  const std::uint64_t number = state.recorder->issued(Channel::tensors, kind, what, source.nbytes());
-  state.order.add(kind, c10::toString(source.scalar_type()), count, what);
+  const bool capturing = is_capturing(state.current());
+  CollectiveCall call{kind, c10::toString(source.scalar_type()), count, source.nbytes(), what};
+  std::uint64_t number = 0;
+  if (capturing) {
+    state.ledger.captured(std::move(call));
+    state.link.check();
+  } else {
+    state.look();
+    number = state.ledger.issued(call);
+  }
 
   const cudaStream_t stream = state.stream.stream();
   Event ready;
-  ready.record(c10::cuda::getCurrentCUDAStream(state.device).stream());
+  ready.record(state.current());
   ready.hold_back(stream);
   const void* const from = source.const_data_ptr();
   void* const to = target.mutable_data_ptr();
@@ -191,15 +198,15 @@ std::unique_ptr<Work> NcclCommunicator::start(CollectiveKind kind, const std::st
                                            : ncclAllGather(from, to, count, type, comm, stream);
       },
       what, limits_.issue);
-  state.recorder->started(number);
   const auto done = std::make_shared<Event>();
   done->record(stream);
-  // Memory of a tensor that goes away without wait() is not given to others before NCCL is done with it.
-  source.record_stream(state.stream);
-  target.record_stream(state.stream);
-  {
-    const std::lock_guard lock(state.mutex);
-    state.pending.emplace_back(number, done);
+  if (!capturing) {
+    state.ledger.started(number);
+    state.ledger.ends_before(number, is_past(done));
+    // Memory of a tensor that goes away without wait() is not given to others before NCCL is done with it. In a capture
+    // nothing goes without wait(), or it would not end, and the allocator could use such memory no more until then.
+    source.record_stream(state.stream);
+    target.record_stream(state.stream);
   }
   return std::make_unique<NcclWork>(std::shared_ptr<NcclLink>(state_, &state.link), state.device, done, source, target);
 }
@@ -210,9 +217,20 @@ void NcclCommunicator::check() const {
   state_->look();
 }
 
+CapturedCollectives NcclCommunicator::take_captured() const {
+  return state_->ledger.take_captured();
+}
+
+void NcclCommunicator::replayed(const CapturedCollectives& captured) const {
+  const auto done = std::make_shared<Event>();
+  done->record(state_->current());
+  state_->ledger.replayed(captured, is_past(done));
+  state_->look();
+}
+
 void NcclCommunicator::drain(std::chrono::milliseconds limit) const {
   const auto begun = std::chrono::steady_clock::now();
-  while (!state_->is_idle()) {
+  for (state_->look(); !state_->ledger.is_idle(); state_->look()) {
     if (std::chrono::steady_clock::now() - begun > limit) {
       throw Error(ExitCode::watchdog, "collectives were not done within " + std::to_string(limit.count() / 1000) + " s",
                   "NCCL", "look for a rank that ended, hangs or called another collective");
@@ -222,7 +240,7 @@ void NcclCommunicator::drain(std::chrono::milliseconds limit) const {
 }
 
 void NcclCommunicator::check_order() const {
-  state_->order.check(world_);
+  state_->ledger.check_order(world_);
 }
 
 void NcclCommunicator::shutdown() {

@@ -30,6 +30,12 @@ struct NcclLimits {
 ///
 /// In World::recorder() `issued` is the call, `started` when NCCL has put it on its stream, and `finished` when this
 /// host has seen the event behind it, at a later call of any member: it may be late, never early.
+///
+/// While the current stream is captured into a CUDA graph, collectives become part of it: NCCL's stream joins the
+/// capture, no event is asked, and nothing is recorded before the replays (take_captured(), replayed()). All ranks
+/// capture alike. The first collectives run before any capture, so that NCCL has connected the ranks. The capture is of
+/// the mode thread_local: NCCL puts its kernels on the stream from a thread of its own, and others ask events. Graphs
+/// are destroyed before shutdown(), which waits for that; two graphs with collectives never run at a time.
 class NcclCommunicator : public Communicator {
  public:
   /// Connects the ranks over their current GPUs (bind_gpu), all different, and adds up a first number. All ranks call;
@@ -45,9 +51,8 @@ class NcclCommunicator : public Communicator {
   std::unique_ptr<Work> start_gather(const at::Tensor& tensor, const at::Tensor& all,
                                      const std::string& what) const override;
 
-  /// Throws if NCCL or the GPU has met an error, here or at a peer, since nothing else would tell a host that waits for
-  /// its device. From any thread: for a watchdog.
-  void check() const;
+  /// Errors of NCCL and of the GPU; also tells the recorder of what is done.
+  void check() const override;
 
   /// Waits on the host for every collective so far, looking for errors meanwhile; throws a watchdog error after
   /// `limit`.
@@ -60,9 +65,11 @@ class NcclCommunicator : public Communicator {
   /// The good end: drain(), and NCCL lets go of everything. All ranks call.
   void shutdown() override;
 
-  /// The other end, from any thread: collectives that wait for other ranks are given up. False: NCCL did not return
-  /// within the limit, and only the end of the process helps.
-  bool abort() noexcept;
+  /// The other end: collectives that wait for other ranks are given up.
+  bool abort() noexcept override;
+
+  CapturedCollectives take_captured() const override;
+  void replayed(const CapturedCollectives& captured) const override;
 
  private:
   struct State;

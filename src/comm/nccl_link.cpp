@@ -65,6 +65,12 @@ void check_nccl_library() {
   }
 }
 
+std::string nccl_version() {
+  int version = 0;
+  MSN_CHECK_NCCL(ncclGetVersion(&version));
+  return version_text(version);
+}
+
 NcclLink::NcclLink(const ncclUniqueId& id, int rank, int size, Duration limit) {
   ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
   config.blocking = 0;

@@ -20,6 +20,9 @@ void check_nccl(ncclResult_t code, const char* call, const char* file, int line)
 /// than the headers that msn was built with.
 void check_nccl_library();
 
+/// Of the NCCL that was loaded, for instance "2.28.9".
+std::string nccl_version();
+
 class NcclLink {
  public:
   using Duration = std::chrono::milliseconds;

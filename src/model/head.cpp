@@ -14,7 +14,9 @@
 #include "kernels/batch_norm.hpp"
 #include "kernels/work_times.hpp"
 #include "model/gemm.hpp"
+#include "model/kernel_form.hpp"
 #include "model/kernel_types.hpp"
+#include "model/torch_head.hpp"
 
 namespace msn {
 
@@ -37,29 +39,44 @@ struct LayerOf {
 constexpr LayerOf kLayer1{&Head::fc1, &Head::bn1, &HeadBuffers::bn1, &HeadTape::layer1};
 constexpr LayerOf kLayer2{&Head::fc2, &Head::bn2, &HeadBuffers::bn2, &HeadTape::layer2};
 
+bool in_rows(const at::Tensor& x) {
+  return kernel_form(x) == KernelForm::rows;
+}
+
+void column_moments(const at::Tensor& x, const at::Tensor& moments) {
+  if (!in_rows(x)) return torch_column_moments(x, moments);
+  with_parameter_type(x.scalar_type(), [&]<class T>(T) {
+    kernels::column_moments<T>(x.size(0), x.size(1), x.const_data_ptr<T>(), moments.mutable_data_ptr<double>());
+  });
+}
+
+/// Of the moments [1 + 2 hidden] of `rows` rows on every rank, `parts` [ranks, 1 + 2 hidden], those of all rows.
+at::Tensor combine_moments(const at::Tensor& parts, std::int64_t rows) {
+  if (!in_rows(parts)) return torch_combine_moments(parts, rows);
+  const std::int64_t hidden = (parts.size(1) - 1) / 2;
+  const at::Tensor total = at::zeros({parts.size(1)}, at::kDouble);
+  for (std::int64_t rank = 0; rank < parts.size(0); ++rank)
+    kernels::combine_moments(hidden, parts[rank].const_data_ptr<double>(), total.mutable_data_ptr<double>());
+  return total;
+}
+
 /// Moments of every group's columns over all ranks, float64 [1 + 2 hidden]. `xs` are the linear layer's products, to
 /// which its bias is still to be added. One message.
 std::vector<at::Tensor> global_moments(const std::vector<HeadGroup>& groups, const std::vector<at::Tensor>& xs,
                                        const LayerOf& layer, const Communicator& communicator) {
   const std::int64_t hidden = xs.front().size(1), length = kernels::moments_length(hidden);
-  const at::Tensor local = at::empty({static_cast<std::int64_t>(xs.size()), length}, at::kDouble);
+  const auto count = static_cast<std::int64_t>(xs.size());
+  const at::Tensor local = at::empty({count, length}, xs.front().options().dtype(at::kDouble));
   for (std::size_t g = 0; g < xs.size(); ++g) {
     const at::Tensor moments = local.select(0, static_cast<std::int64_t>(g));
-    with_parameter_type(xs[g].scalar_type(), [&]<class T>(T) {
-      kernels::column_moments<T>(xs[g].size(0), hidden, xs[g].const_data_ptr<T>(), moments.mutable_data_ptr<double>());
-    });
+    column_moments(xs[g], moments);
     moments.narrow(0, 1, hidden).add_((groups[g].head->*layer.fc).bias);
   }
-  const at::Tensor gathered = communicator.gather(local.flatten(), "batch norm forward");
+  const at::Tensor gathered =
+      communicator.gather(local.flatten(), "batch norm forward").view({communicator.size(), count, length});
   std::vector<at::Tensor> out;
-  for (std::size_t g = 0; g < xs.size(); ++g) {
-    const at::Tensor total = at::zeros({length}, at::kDouble);
-    for (std::int64_t rank = 0; rank < communicator.size(); ++rank) {
-      const double* part = gathered.const_data_ptr<double>() + rank * local.numel();
-      kernels::combine_moments(hidden, part + static_cast<std::int64_t>(g) * length, total.mutable_data_ptr<double>());
-    }
-    out.push_back(total);
-  }
+  for (std::size_t g = 0; g < xs.size(); ++g)
+    out.push_back(combine_moments(gathered.select(1, static_cast<std::int64_t>(g)), xs[g].size(0)));
   return out;
 }
 
@@ -77,6 +94,42 @@ kernels::BatchNorm<T> norm_of(const HeadTape::Layer& saved, const Affine& affine
           affine.bias.const_data_ptr<T>()};
 }
 
+/// GELU(norm(x)), in place of x if that is not kept.
+at::Tensor norm_and_gelu(const HeadTape::Layer& saved, const Affine& affine, bool kept) {
+  if (!in_rows(saved.x)) return torch_batch_norm_gelu(saved, affine);
+  at::Tensor activated = kept ? at::empty_like(saved.x) : saved.x;
+  with_parameter_type(saved.x.scalar_type(), [&]<class T>(T) {
+    kernels::batch_norm_gelu<T>(saved.x.size(0), saved.x.size(1), saved.x.const_data_ptr<T>(),
+                                norm_of<T>(saved, affine), activated.mutable_data_ptr<T>());
+  });
+  return activated;
+}
+
+/// First half of its backward pass: `gradient` becomes that of norm(x), `sums` [2, hidden] get those of the norm's bias
+/// and weight. Returns the activation again.
+at::Tensor norm_and_gelu_backward(const HeadTape::Layer& saved, const Affine& affine, const at::Tensor& gradient,
+                                  const at::Tensor& sums) {
+  if (!in_rows(saved.x)) return torch_batch_norm_gelu_backward(saved, affine, gradient, sums);
+  at::Tensor activated = at::empty_like(saved.x);
+  with_parameter_type(saved.x.scalar_type(), [&]<class T>(T) {
+    kernels::batch_norm_gelu_backward<T>(saved.x.size(0), saved.x.size(1), saved.x.const_data_ptr<T>(),
+                                         norm_of<T>(saved, affine), gradient.mutable_data_ptr<T>(),
+                                         activated.mutable_data_ptr<T>(), sums.mutable_data_ptr<double>());
+  });
+  return activated;
+}
+
+/// Second half, with the mean products of all ranks' sums and the norm's weight: `gradient` becomes that of x.
+void norm_backward(const HeadTape::Layer& saved, const Affine& affine, const at::Tensor& means,
+                   const at::Tensor& gradient) {
+  if (!in_rows(saved.x)) return torch_batch_norm_backward(saved, affine, means, gradient);
+  with_parameter_type(saved.x.scalar_type(), [&]<class T>(T) {
+    kernels::batch_norm_backward<T>(saved.x.size(0), saved.x.size(1), saved.x.const_data_ptr<T>(),
+                                    norm_of<T>(saved, affine), means.const_data_ptr<T>(),
+                                    gradient.mutable_data_ptr<T>());
+  });
+}
+
 /// Linear, batch norm, GELU for every group. Batch norm takes the linear layer's bias away again, so that only the
 /// statistics know of it.
 std::vector<at::Tensor> layer_forward(const std::vector<HeadGroup>& groups, const std::vector<at::Tensor>& inputs,
@@ -88,7 +141,7 @@ std::vector<at::Tensor> layer_forward(const std::vector<HeadGroup>& groups, cons
   std::vector<at::Tensor> out;
   for (std::size_t g = 0; g < groups.size(); ++g) {
     const at::Tensor& x = xs[g];
-    const double count = moments[g].const_data_ptr<double>()[0];
+    const auto count = static_cast<double>(x.size(0) * communicator.size());
     const at::Tensor mean = moments[g].narrow(0, 1, x.size(1)),
                      squares = moments[g].narrow(0, 1 + x.size(1), x.size(1));
     move_running_statistics(groups[g].buffers->*layer.buffers, mean, squares, count);
@@ -96,12 +149,7 @@ std::vector<at::Tensor> layer_forward(const std::vector<HeadGroup>& groups, cons
                                 at::rsqrt(squares / count + kBatchNormEps).to(x.scalar_type()), count};
     const bool kept = groups[g].tape != nullptr;
     if (kept) groups[g].tape->*layer.saved = saved;
-    const at::Tensor activated = kept ? at::empty_like(x) : x;
-    with_parameter_type(x.scalar_type(), [&]<class T>(T) {
-      kernels::batch_norm_gelu<T>(x.size(0), x.size(1), x.const_data_ptr<T>(),
-                                  norm_of<T>(saved, groups[g].head->*layer.bn), activated.mutable_data_ptr<T>());
-    });
-    out.push_back(activated);
+    out.push_back(norm_and_gelu(saved, groups[g].head->*layer.bn, kept));
   }
   return out;
 }
@@ -119,17 +167,13 @@ LayerBackward start_layer_backward(const std::vector<HeadGroup>& groups, std::ve
                                    const LayerOf& layer, const Communicator& communicator) {
   const std::int64_t hidden = gradients.front().size(1);
   LayerBackward pass{std::move(gradients), {}, {}, nullptr};
-  pass.sums = at::empty({static_cast<std::int64_t>(groups.size()), 2, hidden}, at::kDouble);
+  pass.sums = at::empty({static_cast<std::int64_t>(groups.size()), 2, hidden},
+                        pass.gradients.front().options().dtype(at::kDouble));
   for (std::size_t g = 0; g < groups.size(); ++g) {
     const HeadTape::Layer& saved = groups[g].tape->*layer.saved;
     const Affine& affine = groups[g].head->*layer.bn;
     const at::Tensor sums = pass.sums.select(0, static_cast<std::int64_t>(g));
-    pass.activated.push_back(at::empty_like(saved.x));
-    with_parameter_type(saved.x.scalar_type(), [&]<class T>(T) {
-      kernels::batch_norm_gelu_backward<T>(saved.x.size(0), hidden, saved.x.const_data_ptr<T>(),
-                                           norm_of<T>(saved, affine), pass.gradients[g].mutable_data_ptr<T>(),
-                                           pass.activated[g].mutable_data_ptr<T>(), sums.mutable_data_ptr<double>());
-    });
+    pass.activated.push_back(norm_and_gelu_backward(saved, affine, pass.gradients[g], sums));
     affine.bias_gradient.add_(sums[0]);
     affine.weight_gradient.add_(sums[1]);
     sums.mul_(affine.weight);
@@ -147,11 +191,7 @@ std::vector<at::Tensor> finish_layer_backward(const std::vector<HeadGroup>& grou
     const HeadTape::Layer& saved = groups[g].tape->*layer.saved;
     const at::Tensor means =
         (pass.sums.select(0, static_cast<std::int64_t>(g)) / saved.count).to(saved.x.scalar_type());
-    with_parameter_type(saved.x.scalar_type(), [&]<class T>(T) {
-      kernels::batch_norm_backward<T>(saved.x.size(0), saved.x.size(1), saved.x.const_data_ptr<T>(),
-                                      norm_of<T>(saved, groups[g].head->*layer.bn), means.const_data_ptr<T>(),
-                                      pass.gradients[g].mutable_data_ptr<T>());
-    });
+    norm_backward(saved, groups[g].head->*layer.bn, means, pass.gradients[g]);
   }
   return std::move(pass.gradients);
 }

@@ -4,6 +4,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/full.h>
 
 #include <cstddef>
 #include <vector>
@@ -12,8 +13,10 @@
 #include "kernels/prototype_loss.hpp"
 #include "kernels/work_times.hpp"
 #include "model/gemm.hpp"
+#include "model/kernel_form.hpp"
 #include "model/kernel_types.hpp"
 #include "objective/sinkhorn.hpp"
+#include "objective/torch_loss.hpp"
 
 namespace msn {
 namespace {
@@ -114,9 +117,8 @@ LossResult loss_in(const at::Tensor& z, const at::Tensor& h, const at::Tensor& p
   const at::Tensor mean_over_prior = mean_probs.log() - log_prior;  // In logarithms.
   parts.me_max = (mean_probs * mean_over_prior).sum().item<double>();
 
-  result.targets = config.sinkhorn > 0
-                       ? sinkhorn(result.sharpened, message[k].item<double>(), config.sinkhorn, communicator)
-                       : result.sharpened;
+  result.targets =
+      config.sinkhorn > 0 ? sinkhorn(result.sharpened, message[k], config.sinkhorn, communicator) : result.sharpened;
   describe_targets<T>(result);
 
   // d me-max / d prediction = log(mean / prior) + 1.
@@ -127,6 +129,8 @@ LossResult loss_in(const at::Tensor& z, const at::Tensor& h, const at::Tensor& p
       kernels::anchor_gradients<T>(rows, k, prediction(config), loss, softmax.data(), elements<T>(logits)) / count;
   parts.loss = parts.cross_entropy + config.me_max * parts.me_max + config.entropy * parts.entropy;
 
+  result.values = values_of(parts);
+
   result.dz = normalise_backward<T>(product(logits, protos.unit).contiguous(), anchors);
   result.dprototypes = normalise_backward<T>(product(logits.t(), anchors.unit).contiguous(), protos);
   return result;
@@ -134,15 +138,40 @@ LossResult loss_in(const at::Tensor& z, const at::Tensor& h, const at::Tensor& p
 
 }  // namespace
 
+namespace {
+
+bool in_rows(const at::Tensor& x) {
+  return kernel_form(x) == KernelForm::rows;
+}
+
+/// The temperature of the targets where the device reads it.
+at::Tensor on_device_of(const at::Tensor& x, double sharpen) {
+  return at::full({}, sharpen, x.options().dtype(at::kDouble));
+}
+
+}  // namespace
+
 LossResult msn_loss(const at::Tensor& z, const at::Tensor& h, const at::Tensor& prototypes, double sharpen,
                     const LossConfig& config, const at::Tensor& log_prior, const Communicator& communicator) {
+  if (!in_rows(z)) return msn_loss(z, h, prototypes, on_device_of(z, sharpen), config, log_prior, communicator);
   MSN_CHECK(z.size(0) % h.size(0) == 0);
   MSN_CHECK(log_prior.numel() == prototypes.size(0));
   return z.scalar_type() == at::kFloat ? loss_in<float>(z, h, prototypes, sharpen, config, log_prior, communicator)
                                        : loss_in<double>(z, h, prototypes, sharpen, config, log_prior, communicator);
 }
 
+LossResult msn_loss(const at::Tensor& z, const at::Tensor& h, const at::Tensor& prototypes, const at::Tensor& sharpen,
+                    const LossConfig& config, const at::Tensor& log_prior, const Communicator& communicator) {
+  if (in_rows(z)) return msn_loss(z, h, prototypes, sharpen.item<double>(), config, log_prior, communicator);
+  MSN_CHECK(z.size(0) % h.size(0) == 0);
+  MSN_CHECK(log_prior.numel() == prototypes.size(0));
+  LossResult result = torch_msn_loss(z, h, prototypes, sharpen, config, log_prior, communicator);
+  if (result.values.is_cpu()) result.parts = parts_of(result.values);
+  return result;
+}
+
 at::Tensor predictions(const at::Tensor& x, const at::Tensor& prototypes, double sharpen, const LossConfig& config) {
+  if (!in_rows(x)) return torch_predictions(x, prototypes, on_device_of(x, sharpen), config);
   return x.scalar_type() == at::kFloat
              ? sharpen_predictions<float>(x, normalise<float>(prototypes), sharpen, config).predictions
              : sharpen_predictions<double>(x, normalise<double>(prototypes), sharpen, config).predictions;

@@ -7,23 +7,13 @@
 
 #include "comm/communicator.hpp"
 #include "config/config.hpp"
+#include "objective/loss_parts.hpp"
 
 namespace msn {
 
-/// What a step reports of the objective; this rank's rows only, except me_max.
-struct LossParts {
-  double loss = 0;             ///< cross_entropy + λ me_max + weight * entropy
-  double cross_entropy = 0;    ///< Mean over anchor rows of -Σ target log prediction.
-  double me_max = 0;           ///< KL(mean prediction over all ranks || prior), unweighted; log K - H(mean) for the
-                               ///< uniform prior.
-  double entropy = 0;          ///< Mean entropy of the anchors' predictions.
-  double prototypes_used = 0;  ///< Distinct largest targets among this rank's samples.
-  double max_target = 0;       ///< Mean over samples of the largest and smallest target probability.
-  double min_target = 0;
-};
-
 struct LossResult {
-  LossParts parts;
+  at::Tensor values;       ///< The parts in the order of loss_parts(), float64 [kLossParts], where z is.
+  LossParts parts;         ///< The same on the host, if z is in its memory: else only the device knows them yet.
   at::Tensor dz;           ///< Gradient of z, [anchor rows, out].
   at::Tensor dprototypes;  ///< This rank's gradient of the prototypes, [K, out]. The official code sums it over ranks.
   at::Tensor sharpened;    ///< [samples, K], before Sinkhorn.
@@ -36,8 +26,13 @@ struct LossResult {
 /// Targets are the same for h, sharpened as p^(1/sharpen) / Σ, then balanced by Sinkhorn where on, and take no
 /// gradient. `log_prior` float64 [K] as log_prior() gives it. The gradients are of this rank's loss, with the mean
 /// prediction's taken as if it were local: averaged over ranks they are exact. Collectives: 1, and 1 a Sinkhorn
-/// iteration.
+/// iteration. All tensors are on one device, which the host does not wait for.
 LossResult msn_loss(const at::Tensor& z, const at::Tensor& h, const at::Tensor& prototypes, double sharpen,
+                    const LossConfig& config, const at::Tensor& log_prior, const Communicator& communicator);
+
+/// The same with the temperature of the targets in the memory of z's device, float64 []: a captured graph reads it anew
+/// each time.
+LossResult msn_loss(const at::Tensor& z, const at::Tensor& h, const at::Tensor& prototypes, const at::Tensor& sharpen,
                     const LossConfig& config, const at::Tensor& log_prior, const Communicator& communicator);
 
 /// The predictions [rows, K] of embeddings x [rows, out] as msn_loss() makes its targets before Sinkhorn: p^(1/sharpen)

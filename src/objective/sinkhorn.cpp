@@ -5,7 +5,9 @@
 #include <ATen/ops/empty.h>
 
 #include "kernels/prototype_loss.hpp"
+#include "model/kernel_form.hpp"
 #include "model/kernel_types.hpp"
+#include "objective/torch_loss.hpp"
 
 namespace msn {
 namespace {
@@ -30,9 +32,12 @@ at::Tensor balance(const at::Tensor& targets, double total, int iterations, cons
 
 }  // namespace
 
-at::Tensor sinkhorn(const at::Tensor& targets, double total, int iterations, const Communicator& communicator) {
-  return targets.scalar_type() == at::kFloat ? balance<float>(targets, total, iterations, communicator)
-                                             : balance<double>(targets, total, iterations, communicator);
+at::Tensor sinkhorn(const at::Tensor& targets, const at::Tensor& total, int iterations,
+                    const Communicator& communicator) {
+  if (kernel_form(targets) != KernelForm::rows) return torch_sinkhorn(targets, total, iterations, communicator);
+  const double of_all = total.item<double>();
+  return targets.scalar_type() == at::kFloat ? balance<float>(targets, of_all, iterations, communicator)
+                                             : balance<double>(targets, of_all, iterations, communicator);
 }
 
 }  // namespace msn

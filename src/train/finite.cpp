@@ -2,28 +2,20 @@
 #include "train/finite.hpp"
 
 #include <ATen/ops/isfinite.h>
+#include <ATen/ops/where.h>
 
 #include <algorithm>
 #include <cmath>
 
 namespace msn {
 
-std::span<const NamedPart> loss_parts() {
-  static constexpr NamedPart parts[] = {
-      {"loss", &LossParts::loss},
-      {"cross_entropy", &LossParts::cross_entropy},
-      {"me_max", &LossParts::me_max},
-      {"entropy", &LossParts::entropy},
-      {"prototypes_used", &LossParts::prototypes_used},
-      {"max_target", &LossParts::max_target},
-      {"min_target", &LossParts::min_target},
-  };
-  return parts;
-}
-
 bool is_finite(const LossParts& parts) {
   return std::all_of(loss_parts().begin(), loss_parts().end(),
                      [&](const NamedPart& part) { return std::isfinite(parts.*part.value); });
+}
+
+at::Tensor not_finite_flag(const at::Tensor& values) {
+  return at::isfinite(values).all().logical_not_().to(at::kDouble);
 }
 
 std::vector<NotFinite> tensors_not_finite(const Parameters& parameters, const at::Tensor& flat) {
@@ -49,6 +41,14 @@ void BufferSnapshot::restore() const {
     buffers->running_mean.copy_(before.running_mean);
     buffers->running_var.copy_(before.running_var);
     buffers->batches = before.batches;
+  }
+}
+
+void BufferSnapshot::restore_unless(const at::Tensor& alive) const {
+  const at::Tensor kept = alive.ne(0);
+  for (const auto& [buffers, before] : saved_) {
+    at::where_out(buffers->running_mean, kept, buffers->running_mean, before.running_mean);
+    at::where_out(buffers->running_var, kept, buffers->running_var, before.running_var);
   }
 }
 

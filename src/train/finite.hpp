@@ -2,10 +2,10 @@
 // Whether a step's numbers are finite, and what it takes to undo one whose numbers are not.
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
 #include <cstdint>
-#include <span>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -15,16 +15,11 @@
 
 namespace msn {
 
-/// A member of LossParts under the name that metrics.jsonl gives it.
-struct NamedPart {
-  std::string_view name;
-  double LossParts::*value;
-};
-
-/// All parts, the loss first.
-std::span<const NamedPart> loss_parts();
-
 bool is_finite(const LossParts& parts);
+
+/// 1 if any of `values` is not finite, else 0: float64 [] where they are, which the host does not wait for. For
+/// LossResult::values in a captured graph.
+at::Tensor not_finite_flag(const at::Tensor& values);
 
 /// A tensor with values that are not finite, and how many.
 struct NotFinite {
@@ -44,6 +39,10 @@ class BufferSnapshot {
 
   /// Puts the statistics back, bit for bit and in the same memory.
   void restore() const;
+
+  /// The same but for the counts of batches, which the host knows, where `alive`, one number on the state's device, is
+  /// 0. The host does not wait for it, and a captured graph may hold both the snapshot and this.
+  void restore_unless(const at::Tensor& alive) const;
 
  private:
   /// Buffers and their values.

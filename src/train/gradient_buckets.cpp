@@ -50,7 +50,7 @@ void GradientBuckets::compare_over_ranks() const {
   for (std::size_t i = 0; i < 4; ++i) {
     mine.mutable_data_ptr<double>()[i] = static_cast<double>(std::stoul(hash.substr(8 * i, 8), nullptr, 16));
   }
-  const at::Tensor all = communicator_.gather(mine, "gradient layout");
+  const at::Tensor all = communicator_.gather(mine.to(parameters_.values().device()), "gradient layout").cpu();
   std::string others;
   for (std::int64_t rank = 1; rank < all.size(0); ++rank) {
     if (!all[rank].equal(all[0])) others += (others.empty() ? "" : ", ") + std::to_string(rank);
@@ -71,6 +71,11 @@ void GradientBuckets::begin() {
 void GradientBuckets::set_flag(std::size_t flag, double value) {
   MSN_CHECK(flag < flag_count && works_.empty());
   parameters_.gradient_flags()[static_cast<std::int64_t>(flag)].fill_(value);
+}
+
+void GradientBuckets::set_flag(std::size_t flag, const at::Tensor& value) {
+  MSN_CHECK(flag < flag_count && works_.empty());
+  flag_sum_tensor(flag).copy_(value.view({}));
 }
 
 /// The bucket's gradients, with the flags behind those of the first.
@@ -102,8 +107,12 @@ void GradientBuckets::finish() {
 }
 
 double GradientBuckets::flag_sum(std::size_t flag) const {
+  return flag_sum_tensor(flag).item<double>();
+}
+
+at::Tensor GradientBuckets::flag_sum_tensor(std::size_t flag) const {
   MSN_CHECK(flag < flag_count);
-  return parameters_.gradient_flags()[static_cast<std::int64_t>(flag)].item<double>();
+  return parameters_.gradient_flags()[static_cast<std::int64_t>(flag)];
 }
 
 }  // namespace msn

@@ -47,14 +47,18 @@ class GradientBuckets {
   void begin();
   /// Before the first ready_from() of a step. `value` is a small whole number: counts are exact also in float32.
   void set_flag(std::size_t flag, double value);
+  /// The same with a value that lies where the gradients do, of any type, one element: the host does not see it.
+  void set_flag(std::size_t flag, const at::Tensor& value);
   /// The gradients from `offset` to the end of the flat buffer are complete; sends what can be sent.
   void ready_from(std::int64_t offset);
   /// Waits for all sums, in order. Everything must be ready.
   void finish();
 
   // After finish():
-  /// Sum over ranks of what set_flag() was given.
+  /// Sum over ranks of what set_flag() was given. On a device the host waits for it.
   double flag_sum(std::size_t flag) const;
+  /// The same where the gradients lie, [], of their type: a view that the next begin() sets to 0.
+  at::Tensor flag_sum_tensor(std::size_t flag) const;
   /// From the first to the last act of every bucket, added up.
   double seconds() const { return seconds_; }
   /// The part that no computation hid: how long finish() took.

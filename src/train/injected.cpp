@@ -29,7 +29,10 @@ void inject_into_gradient(TrainState& state, int rank) {
 void inject_into_loss(LossResult& loss, std::uint64_t step, int rank) {
   constexpr double nan = std::numeric_limits<double>::quiet_NaN();
   const bool all = inject("loss", step, rank);
-  if (all || inject("loss-value", step, rank)) loss.parts.loss = nan;
+  if (all || inject("loss-value", step, rank)) {
+    loss.parts.loss = nan;
+    loss.values[0].fill_(nan);
+  }
   if (!all) return;
   loss.dz.fill_(nan);
   loss.dprototypes.fill_(nan);

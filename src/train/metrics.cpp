@@ -31,10 +31,10 @@ StepMetrics gather_metrics(const StepReport& report, const RankFacts& facts, con
   const std::array<double, kRankTimes> times = rank_times(facts.times);
   const auto first_time = static_cast<std::int64_t>(scalars.size());
   const std::int64_t count = first_time + static_cast<std::int64_t>(times.size());
-  const std::int64_t prototypes = report.objective.targets.size(1);
+  const std::int64_t prototypes = report.prototypes_used.numel();
   const at::Tensor message = at::zeros({count + prototypes}, at::kDouble);
   std::copy(times.begin(), times.end(), std::copy(scalars.begin(), scalars.end(), message.mutable_data_ptr<double>()));
-  message.narrow(0, count, prototypes).index_fill_(0, report.objective.chosen, 1.0);
+  message.narrow(0, count, prototypes).copy_(report.prototypes_used);
 
   const at::Tensor all = communicator.gather(message, "metrics");
   const at::Tensor mean = all.mean(0);

@@ -1,14 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/optimizer.hpp"
 
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/isfinite.h>
+#include <ATen/ops/stack.h>
+
 #include <cmath>
+#include <cstddef>
+#include <cstring>
 #include <span>
 #include <vector>
 
 #include "kernels/adamw.hpp"
 #include "kernels/reduce.hpp"
 #include "kernels/work_times.hpp"
+#include "model/kernel_form.hpp"
 #include "model/kernel_types.hpp"
+#include "train/torch_optimizer.hpp"
 
 namespace msn {
 
@@ -47,9 +56,64 @@ std::int64_t bytes_of_update(const TrainState& state, const std::vector<kernels:
                                            : kernels::adamw_ema_bytes<double>(ranges, shadows);
 }
 
+at::Tensor as_tensor(const kernels::UpdateScalars& scalars) {
+  at::Tensor tensor = at::empty({kernels::kUpdateScalars}, at::kDouble);
+  std::memcpy(tensor.mutable_data_ptr(), &scalars, sizeof scalars);
+  return tensor;
+}
+
 }  // namespace
 
+kernels::UpdateScalars update_scalars(const ScheduleValues& schedule, std::int64_t count) {
+  constexpr kernels::AdamWStep step;
+  const auto updates = static_cast<double>(count);
+  return {.lr = schedule.lr,
+          .weight_decay = schedule.weight_decay,
+          .ema_momentum = schedule.ema_momentum,
+          .correction1 = 1.0 - std::pow(step.beta1, updates),
+          .correction2 = 1.0 - std::pow(step.beta2, updates),
+          .clip_factor = 1,
+          .alive = 1};
+}
+
+at::Tensor device_gradient_norms(const TrainState& state, const OptimizerOptions& options) {
+  const at::Tensor& gradients = state.online.gradients();
+  const kernels::TimedWork work(kernels::Work::optimizer, static_cast<double>(gradients.nbytes()));
+  const std::int64_t encoder = state.encoder_end();
+  return at::stack({torch_sum_of_squares(gradients.narrow(0, 0, encoder)),
+                    torch_sum_of_squares(gradients.narrow(0, encoder, gradients.numel() - encoder))})
+      .sqrt_()
+      .div_(options.ranks);
+}
+
+void device_decide_update(const at::Tensor& scalars, const at::Tensor& norms, const at::Tensor& not_finite,
+                          const OptimizerOptions& options) {
+  const auto scalar = [&](std::size_t offset) {
+    return scalars.select(0, static_cast<std::int64_t>(offset / sizeof(double)));
+  };
+  if (options.clip > 0) {  // As kernels::clip_factor().
+    scalar(offsetof(kernels::UpdateScalars, clip_factor))
+        .copy_((norms.select(0, 0) + 1e-6).reciprocal_().mul_(options.clip).clamp_max_(1));
+  } else {
+    scalar(offsetof(kernels::UpdateScalars, clip_factor)).fill_(1);
+  }
+  const at::Tensor finite = at::isfinite(norms).all().logical_and_(not_finite.reshape({}).eq(0));
+  scalar(offsetof(kernels::UpdateScalars, alive)).mul_(finite);
+}
+
+void device_update_state(TrainState& state, const OptimizerOptions& options, const at::Tensor& scalars,
+                         const WeightShadows& shadows) {
+  const std::vector<kernels::UpdateRange> ranges = update_ranges(state, options, 1);
+  const kernels::TimedWork work(kernels::Work::optimizer,
+                                static_cast<double>(bytes_of_update(state, ranges, shadows.online.defined())));
+  torch_update_state(state, ranges, scalars, shadows);
+}
+
 GradientNorms gradient_norms(const TrainState& state, const OptimizerOptions& options) {
+  if (kernel_form(state.online.values()) != KernelForm::rows) {
+    const at::Tensor norms = device_gradient_norms(state, options).cpu();
+    return {norms[0].item<double>(), norms[1].item<double>()};
+  }
   const at::Tensor& gradients = state.online.gradients();
   const std::int64_t encoder = state.encoder_end();
   return {norm_of(gradients.narrow(0, 0, encoder), options),
@@ -58,12 +122,18 @@ GradientNorms gradient_norms(const TrainState& state, const OptimizerOptions& op
 
 void update_state(TrainState& state, const OptimizerOptions& options, const GradientNorms& norms,
                   const ScheduleValues& schedule, const WeightShadows& shadows) {
-  const std::vector<kernels::UpdateRange> ranges =
-      update_ranges(state, options, kernels::clip_factor(norms.encoder, options.clip));
+  const auto count = static_cast<std::int64_t>(state.step - state.skipped) + 1;
+  const double clip = kernels::clip_factor(norms.encoder, options.clip);
+  if (kernel_form(state.online.values()) != KernelForm::rows) {
+    kernels::UpdateScalars scalars = update_scalars(schedule, count);
+    scalars.clip_factor = clip;
+    return device_update_state(state, options, as_tensor(scalars).to(state.online.device()), shadows);
+  }
+  const std::vector<kernels::UpdateRange> ranges = update_ranges(state, options, clip);
   kernels::AdamWStep step;
   step.lr = schedule.lr;
   step.weight_decay = schedule.weight_decay;
-  step.count = static_cast<std::int64_t>(state.step - state.skipped) + 1;
+  step.count = count;
   step.ema_momentum = schedule.ema_momentum;
   const kernels::TimedWork work(kernels::Work::optimizer,
                                 static_cast<double>(bytes_of_update(state, ranges, shadows.online.defined())));

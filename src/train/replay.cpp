@@ -13,10 +13,10 @@
 #include "checkpoint/checkpoint.hpp"
 #include "comm/mpi_communicator.hpp"
 #include "data/sampler.hpp"
-#include "train/batch_tensors.hpp"
 #include "train/gemm_setup.hpp"
 #include "train/non_finite.hpp"
 #include "train/setup.hpp"
+#include "train/steps.hpp"
 #include "train/threads.hpp"
 
 namespace msn {
@@ -106,30 +106,29 @@ ReplayResult replay(const World& world, const Config& config, const ReplayOption
   log::info("running steps " + std::to_string(state.step + 1) + " to " + std::to_string(recorded.step) +
             " again, from " + (checkpoint ? checkpoint->string() : "the beginning"));
   const Schedules schedules(config.optim, config.loss, config.train, static_cast<std::int64_t>(per_epoch));
-  std::optional<Stepper> stepper;
+  const std::unique_ptr<BatchSource> batches = make_batches(input, config, world, state.step);
+  std::unique_ptr<Steps> steps;
   world.agree([&] {
     check_precision(config);
-    stepper.emplace(state, config, communicator);
+    steps = make_host_steps({state, config, communicator, schedules, *batches, world.rank()});
   });
-  stepper->buckets().compare_over_ranks();
-  const std::unique_ptr<BatchSource> batches = make_batches(input, config, world, state.step);
+  steps->buckets().compare_over_ranks();
 
   const BundleFacts facts = bundle_facts(config, threads, input.fingerprint);
   auto reported = std::chrono::steady_clock::now();
   for (;;) {
     const std::uint64_t number = state.step + 1;
-    Batch batch = batches->next();
-    const StepReport report = stepper->run(make_step_input(batch, config, compute_type(config.train.precision)),
-                                           schedules.at(static_cast<std::int64_t>(state.step)));
+    steps->begin();
+    DoneStep done = steps->finish();
     if (number == recorded.step) {
-      result.replayed = make_bundle(world, facts, number, input, batch, state, report);
+      result.replayed = make_bundle(world, facts, number, input, done.batch, state, done.report);
       break;
     }
-    if (!report.finite) {
+    if (!done.report.finite) {
       count_skipped(state);
       log::warn("step " + std::to_string(number) + ", before that of the bundle, is not finite either");
     }
-    batches->recycle(std::move(batch));
+    steps->recycle(std::move(done.batch));
     if (std::chrono::steady_clock::now() - reported > std::chrono::duration<double>(kReportSeconds)) {
       log::info("step " + std::to_string(number) + " of " + std::to_string(recorded.step));
       reported = std::chrono::steady_clock::now();

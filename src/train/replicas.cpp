@@ -76,15 +76,21 @@ std::string list_of(const std::vector<std::size_t>& ranks) {
 
 }  // namespace
 
-void check_replicas(const World& world, TrainState& state) {
+void check_replicas(const World& world, HostState& state) {
+  state.download();
   if (world.size() == 1) return;
-  const std::vector<StateTensor> tensors = state_tensors(state);
+  const std::vector<StateTensor> tensors = state.tensors();
   Hasher hasher;
   for (const StateTensor& tensor : tensors)
     hasher.update(tensor.bytes);
   const std::vector<std::string> whole = world.gather(hasher.hex());
   if (std::any_of(whole.begin(), whole.end(), [&](const std::string& hash) { return hash != whole[0]; }))
-    report(world, state, tensors, whole);
+    report(world, state.get(), tensors, whole);
+}
+
+void check_replicas(const World& world, TrainState& state) {
+  HostState host(state);
+  check_replicas(world, host);
 }
 
 }  // namespace msn

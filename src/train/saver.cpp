@@ -65,15 +65,16 @@ Saver::Saver(const World& world, Sections& sections, const Config& config, Train
       sections_(sections),
       config_(config),
       state_(state),
+      host_(state),
       facts_(facts_of_run(config, facts)),
       steps_per_epoch_(facts.steps_per_epoch),
-      bytes_(bytes_of(state_tensors(state))),
-      writer_(world, state_tensors(state), writer_options(config, facts)),
+      bytes_(bytes_of(host_.tensors())),
+      writer_(world, host_.tensors(), writer_options(config, facts)),
       durable_(facts.restored) {}
 
-bool Saver::due() const {
+bool Saver::due_after(std::uint64_t step) const {
   const auto interval = static_cast<std::uint64_t>(config_.checkpoint.every_steps);
-  return interval > 0 && state_.step % interval == 0;
+  return interval > 0 && step % interval == 0;
 }
 
 void Saver::begin() {
@@ -109,7 +110,7 @@ void Saver::save() {
 
 void Saver::check_replicas() {
   try {
-    msn::check_replicas(world_, state_);
+    msn::check_replicas(world_, host_);
   } catch (const AgreedError&) {
     if (const auto ended = writer_.finish(); ended && !ended->failure) conclude(*ended);
     throw;
@@ -126,13 +127,13 @@ SaverReport Saver::take_report() {
 }
 
 void Saver::copy_and_begin() {
-  check_replicas();
+  check_replicas();  // And brings the state to the host.
   facts_.step = state_.step;
   facts_.epoch = state_.step / steps_per_epoch_;
   facts_.samples_seen = state_.step * facts_.global_batch;
   facts_.skipped = state_.skipped;
   facts_.skipped_in_a_row = state_.skipped_in_a_row;
-  writer_.begin(facts_, state_tensors(state_));
+  writer_.begin(facts_, host_.tensors());
   begun_ = state_.step;
 }
 

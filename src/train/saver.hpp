@@ -13,6 +13,7 @@
 #include "comm/sections.hpp"
 #include "comm/world.hpp"
 #include "config/config.hpp"
+#include "train/host_state.hpp"
 #include "train/state.hpp"
 #include "train/surroundings.hpp"
 
@@ -42,8 +43,8 @@ class Saver {
   /// references must outlive it.
   Saver(const World& world, Sections& sections, const Config& config, TrainState& state, SaverFacts facts);
 
-  /// Whether checkpoint.every_steps asks for one of the state as it is.
-  bool due() const;
+  /// Whether checkpoint.every_steps asks for one of the state after this step.
+  bool due_after(std::uint64_t step) const;
 
   /// Begins to save the state as it is, unless the newest checkpoint is of it, or will be. Training may go on when this
   /// returns. Waits for a save that is still under way. Throws an AgreedError if that one was one failure too many, or
@@ -84,6 +85,7 @@ class Saver {
   Sections& sections_;
   const Config& config_;
   TrainState& state_;
+  HostState host_;         ///< Of it.
   CheckpointFacts facts_;  ///< Of the next checkpoint, but for what changes with the step.
   std::uint64_t steps_per_epoch_;
   const std::uint64_t bytes_;  ///< Of a checkpoint's tensors.

@@ -8,6 +8,7 @@
 #include "base/log.hpp"
 #include "checkpoint/checkpoint.hpp"
 #include "kernels/instruction_set.hpp"
+#include "train/host_state.hpp"
 #include "train/initial_weights.hpp"
 #include "train/plan.hpp"
 
@@ -72,7 +73,9 @@ void take_moments_of_sum(const CheckpointFacts& facts, TrainState& state) {
 }  // namespace
 
 void load_state(const World& world, const Config& config, const std::optional<std::filesystem::path>& checkpoint,
-                TrainState& state) {
+                TrainState& loaded) {
+  HostState host(loaded);
+  TrainState& state = host.get();
   state.initialise(config.train.seed);
   if (checkpoint) {
     world.agree([&] {
@@ -89,6 +92,7 @@ void load_state(const World& world, const Config& config, const std::optional<st
     for (const std::string& note : notes)
       log::info(note);
   }
+  host.upload();
 }
 
 }  // namespace msn

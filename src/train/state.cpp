@@ -57,9 +57,10 @@ void add_buffers(std::vector<StateTensor>& out, const std::string& prefix, HeadB
 
 }  // namespace
 
-TrainState::TrainState(const VitShape& vit, std::int64_t prototypes, at::ScalarType type, at::Device device)
+TrainState::TrainState(const VitShape& vit, std::int64_t prototypes, at::ScalarType type, at::Device device,
+                       Parameters::Gradients gradients)
     : shape(vit),
-      online(online_tensors(vit, prototypes), type, Parameters::Gradients::with, device),
+      online(online_tensors(vit, prototypes), type, gradients, device),
       target(encoder_tensors(vit), type, Parameters::Gradients::none, device),
       exp_avg(at::zeros_like(online.values())),
       exp_avg_sq(at::zeros_like(online.values())),

@@ -19,7 +19,8 @@ VitShape vit_shape(const ModelConfig& model);
 
 struct TrainState {
   /// The target network starts as a copy of the online one once initialise() has run.
-  TrainState(const VitShape& shape, std::int64_t prototypes, at::ScalarType type, at::Device device = at::kCPU);
+  TrainState(const VitShape& shape, std::int64_t prototypes, at::ScalarType type, at::Device device = at::kCPU,
+             Parameters::Gradients gradients = Parameters::Gradients::with);
 
   void initialise(std::uint64_t seed);
 

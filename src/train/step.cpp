@@ -3,6 +3,7 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <cmath>
@@ -37,7 +38,7 @@ Stepper::Stepper(TrainState& state, const Config& config, const Communicator& co
       loss_(config.loss),
       optimizer_{config.optim.clip, config.model.freeze_prototypes, communicator.size()},
       micro_batch_(config.train.micro_batch),
-      log_prior_(log_prior(config.loss, state.online.segment("prototypes").shape[0])),
+      log_prior_(log_prior(config.loss, state.online.segment("prototypes").shape[0]).to(state.online.device())),
       communicator_(communicator),
       buckets_(state.online, communicator, bucket_sizes(config.runtime)),
       sections_(sections),
@@ -102,6 +103,8 @@ void Stepper::forward_backward(const StepInput& input, double sharpen, StepRepor
   report.objective =
       msn_loss(report.z, report.h, state_.online.value("prototypes"), sharpen, loss_, log_prior_, communicator_);
   inject_into_loss(report.objective, state_.step, communicator_.rank());
+  report.prototypes_used =
+      at::zeros({report.objective.targets.size(1)}, at::kDouble).index_fill_(0, report.objective.chosen, 1);
   buckets_.set_flag(kNotFinite, is_finite(report.objective.parts) ? 0 : 1);
 
   section.next(Section::backward);

@@ -27,9 +27,10 @@ struct StepInput {
 };
 
 struct StepReport {
-  LossResult objective;
-  at::Tensor z;                    ///< Anchors' embeddings [anchor rows, head_out].
-  at::Tensor h;                    ///< Targets' embeddings [samples, head_out].
+  LossResult objective;            ///< Of a GPU's step only the parts.
+  at::Tensor prototypes_used;      ///< float64 [K], in host memory: 1 for those that a target of this rank chose, else 0.
+  at::Tensor z;                    ///< Anchors' embeddings [anchor rows, head_out]; not of a GPU's step.
+  at::Tensor h;                    ///< Targets' embeddings [samples, head_out]; not of a GPU's step.
   double grad_norm = 0;            ///< Global 2-norm of the encoder's averaged gradients, before clipping.
   bool finite = true;              ///< Every rank's objective and the reduced gradients; the same on every rank.
   double reduce_seconds = 0;       ///< This rank's part in the sums of the gradients.
@@ -40,8 +41,8 @@ struct StepReport {
 /// the trunk computes in bfloat16 beside float32.
 class Stepper {
  public:
-  /// `state`, `communicator` and `sections`, which it enters if they are given, must outlive it. `state` is loaded: from
-  /// here on, only steps change its weights. Throws config_error if the prior's file is refused.
+  /// `state`, `communicator` and `sections`, which it enters if they are given, must outlive it. `state` is loaded:
+  /// from here on, only steps change its weights. Throws config_error if the prior's file is refused.
   Stepper(TrainState& state, const Config& config, const Communicator& communicator, Sections* sections = nullptr);
 
   /// How the gradients are summed over ranks.
@@ -62,7 +63,7 @@ class Stepper {
   const LossConfig loss_;
   const OptimizerOptions optimizer_;
   const int micro_batch_;
-  const at::Tensor log_prior_;  ///< float64 [K]
+  const at::Tensor log_prior_;  ///< float64 [K], where the state is.
   const Communicator& communicator_;
   GradientBuckets buckets_;
   Sections* const sections_;

@@ -20,7 +20,6 @@
 #include "comm/watchdog.hpp"
 #include "data/sampler.hpp"
 #include "train/bad_samples.hpp"
-#include "train/batch_tensors.hpp"
 #include "train/bundle.hpp"
 #include "train/gemm_setup.hpp"
 #include "train/injected.hpp"
@@ -35,7 +34,7 @@
 #include "train/setup.hpp"
 #include "train/state.hpp"
 #include "train/status.hpp"
-#include "train/step.hpp"
+#include "train/steps.hpp"
 #include "train/threads.hpp"
 
 namespace msn {
@@ -86,8 +85,8 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
   const std::uint64_t last = std::min(total, options.max_steps.value_or(total));
   const at::ScalarType type = scalar_type(config.train.precision);
 
-  const std::string backend = "cpu, MPI (" + communicator.description() + "), " +
-                              name_of(config.train.precision);
+  constexpr std::size_t ahead = 0;
+  const std::string backend = "cpu, MPI (" + communicator.description() + "), " + name_of(config.train.precision);
   const std::vector<RankPlace> places =
       gather_places(world, nullptr, thread_counts(world, config, communicator, threads));
   const std::uint64_t first = completed_steps(world, checkpoint);
@@ -109,10 +108,12 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
     log::warn(warning);
 
   const Schedules schedules(config.optim, config.loss, config.train, static_cast<std::int64_t>(per_epoch));
-  std::optional<Stepper> stepper;
-  world.agree([&] { stepper.emplace(state, config, communicator, &sections); });
-  stepper->buckets().compare_over_ranks();
   const std::unique_ptr<BatchSource> batches = make_batches(input, config, world, state.step);
+  std::unique_ptr<Steps> steps;
+  world.agree([&] {
+    steps = make_host_steps({state, config, communicator, schedules, *batches, world.rank(), &sections});
+  });
+  steps->buckets().compare_over_ranks();
   BadSamples bad(world, config.data.max_bad, per_epoch * static_cast<std::uint64_t>(config.train.global_batch));
   Stragglers stragglers(world.gather(world.host()));
   std::unique_ptr<MetricsFile> metrics_file;
@@ -132,19 +133,28 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
   status.run(state.step, total, saver.durable());
   const Clock::time_point start = Clock::now();
   Clock::time_point reported = start;
-  while (state.step < last && !requests.stop()) {
-    const Clock::time_point step_start = Clock::now();
-    sections.begin_step(state.step + 1);
-    if (inject("step", state.step, world.rank())) state.online.values().narrow(0, 0, 1).add_(1);
-    Batch batch = batches->next();
-    if (options.on_batch) options.on_batch(state.step + 1, batch);
-    bad.report(batch);
-    const ScheduleValues schedule = schedules.at(static_cast<std::int64_t>(state.step));
-    const StepReport step = stepper->run(make_step_input(batch, config, compute_type(config.train.precision)), schedule);
-    if (!step.finite) {
+  Clock::time_point before = start;
+  const auto check_every = static_cast<std::uint64_t>(config.train.check_replicas_every);
+  const auto compares_after = [&](std::uint64_t step) { return check_every > 0 && step % check_every == 0; };
+  // A step begins unless the state is wanted as it is: at the end, and for a checkpoint or a comparison of replicas.
+  const auto may_begin = [&] {
+    const std::uint64_t begun = state.step + steps->under_way();
+    if (begun >= last || requests.stop() || steps->under_way() > ahead) return false;
+    return steps->under_way() == 0 || !(requests.save() || bad.too_many() || saver.due_after(begun) || compares_after(begun));
+  };
+  while (steps->under_way() > 0 || may_begin()) {
+    if (may_begin()) {
+      steps->begin();
+      continue;
+    }
+    DoneStep done = steps->finish();
+    const std::uint64_t number = done.report.finite ? state.step : state.step + 1;
+    if (options.on_batch) options.on_batch(number, done.batch);
+    bad.report(done.batch);
+    if (!done.report.finite) {
       lease.agree(world);
       run_facts.checkpoint = saver.durable();
-      const StepBundle bundle = make_bundle(world, run_facts, state.step + 1, input, batch, state, step);
+      const StepBundle bundle = make_bundle(world, run_facts, number, input, done.batch, state, done.report);
       skip_or_end(world, config.train, options.run, bundle, state, [&] {
         if (state.step > 0) saver.save();
         status.at_step(state.step, saver.durable());
@@ -152,35 +162,36 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
     }
     inject_into_state(state, world.rank());
 
-    const RankFacts mine{batch.wait_seconds, batch.bad.size(), requests.poll(saver.save_seconds()), saver.ready(),
-                         sections.take_times()};
+    const RankFacts mine{done.batch.wait_seconds, done.batch.bad.size(), requests.poll(saver.save_seconds()),
+                         saver.ready(), sections.take_times()};
     sections.enter(Section::reduce);
-    StepMetrics metrics = gather_metrics(step, mine, communicator);
+    StepMetrics metrics = gather_metrics(done.report, mine, communicator);
     if (stop_wish_of(metrics.wishes.stop).cause == StopCause::taken_over) lease.agree(world);
     requests.decide(metrics.wishes);
     sections.enter(Section::update);
     stragglers.add(metrics.rank_times);
-    bad.count(batch.epoch, metrics.bad_samples);
+    bad.count(done.batch.epoch, metrics.bad_samples);
     metrics.step = state.step;
-    metrics.epoch = batch.epoch;
-    metrics.schedule = schedule;
-    metrics.skipped = !step.finite;
-    metrics.images_per_second = config.train.global_batch / seconds_since(step_start);
-    batches->recycle(std::move(batch));
+    metrics.epoch = done.batch.epoch;
+    metrics.schedule = done.schedule;
+    metrics.skipped = !done.report.finite;
+    metrics.images_per_second = config.train.global_batch / seconds_since(before);
+    steps->recycle(std::move(done.batch));
     result.last_loss = metrics.loss.loss;
     const bool report_now = seconds_since(reported) >= kReportSeconds || state.step == last;
     if (report_now && world.size() > 1) metrics.ranks = stragglers.take();
-    const auto check_every = static_cast<std::uint64_t>(config.train.check_replicas_every);
-    if (check_every > 0 && state.step % check_every == 0 && !inject("skip-replica-check", state.step, world.rank())) {
+    const bool state_is_here = steps->under_way() == 0;
+    if (state_is_here && compares_after(state.step) && !inject("skip-replica-check", state.step, world.rank())) {
       saver.check_replicas();
     }
     saver.advance(metrics.savers_ready);
-    const bool ends = state.step == last || requests.stop() || bad.too_many();
-    if (ends) {
-      saver.save();
-    } else if (saver.due() || requests.save()) {
-      saver.begin();
-      requests.saved();
+    if (state_is_here) {
+      if (state.step == last || requests.stop() || bad.too_many()) {
+        saver.save();
+      } else if (saver.due_after(state.step) || requests.save()) {
+        saver.begin();
+        requests.saved();
+      }
     }
     life.saved(saver.durable());
     status.at_step(state.step, saver.durable());
@@ -190,7 +201,8 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
       if (lease.holds()) report(metrics, total);
       reported = Clock::now();
     }
-    if (bad.too_many()) bad.end_run();
+    if (bad.too_many() && state_is_here) bad.end_run();
+    before = Clock::now();
   }
   saver.save();  // Of a life without a step.
   life.saved(saver.durable());

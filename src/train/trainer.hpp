@@ -19,7 +19,7 @@ struct TrainOptions {
   Resume resume;
   std::optional<std::uint64_t> max_steps;  ///< Total of the run over all its lives; never changes a schedule.
   std::optional<double> max_seconds;       ///< From the start of the process; a checkpoint is made in time.
-  /// Called on every rank with the number of each step, from 1, and its batch, before the step. May be empty.
+  /// Called on every rank with the number of each step that is over, from 1, and its batch. May be empty.
   std::function<void(std::uint64_t step, const Batch& batch)> on_batch;
 };
 

@@ -171,7 +171,7 @@ TEST(Sinkhorn, BalancesPrototypesOverTheGlobalBatch) {
   const MpiCommunicator communicator(test::world());
   const at::Tensor all = noise("h", {kSamples, kPrototypes}).softmax(1);
   const at::Tensor mine = share(all, 1, communicator.rank(), communicator.size());
-  const at::Tensor balanced = sinkhorn(mine, all.sum().item<double>(), 50, communicator);
+  const at::Tensor balanced = sinkhorn(mine, all.sum(), 50, communicator);
   EXPECT_LT((balanced.sum(1) - 1).abs().max().item<double>(), 1e-12);
   const at::Tensor mass = balanced.sum(0).contiguous();
   communicator.sum(mass, "mass");
