@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// trace_replay FILE.h5 [--precision fp32|fp64]
+// trace_replay FILE.h5 [--precision fp32|fp64] [--kernels rows|torch|kokkos]
 //
 // Replays a recorded run of the official trainer: builds the model that the file's attributes describe, loads its
 // initial weights, feeds its views and masks, runs its steps and compares every recorded quantity. Run it under mpirun
 // with as many ranks as the recording had processes. Everything comes from the file (tests/golden/README.md describes
-// the layout), so a recording never seen before replays as well. Exit status 0: every quantity of every rank lies
-// within its limit.
+// the layout), so a recording never seen before replays as well. --kernels torch and kokkos run the code of GPUs in
+// host memory (model/kernel_form.hpp). Exit status 0: every quantity of every rank lies within its limit.
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/from_blob.h>
@@ -25,6 +25,7 @@
 #include "base/hdf5.hpp"
 #include "comm/mpi_communicator.hpp"
 #include "comm/world.hpp"
+#include "model/kernel_form.hpp"
 #include "support/view_tensors.hpp"
 #include "train/step.hpp"
 #include "train/threads.hpp"
@@ -411,6 +412,13 @@ class Replay {
   std::map<std::string, Worst> worst_;
 };
 
+KernelForm form_named(const std::string& name) {
+  for (const KernelForm form : {KernelForm::rows, KernelForm::torch, KernelForm::kokkos}) {
+    if (name == name_of(form)) return form;
+  }
+  throw usage_error("unknown kernels " + name);
+}
+
 int replay(int argc, char** argv, World& world) {
   std::string path;
   at::ScalarType type = at::kFloat;
@@ -420,13 +428,16 @@ int replay(int argc, char** argv, World& world) {
       const std::string precision = argv[++i];
       if (precision != "fp32" && precision != "fp64") throw usage_error("unknown precision " + precision);
       type = precision == "fp64" ? at::kDouble : at::kFloat;
+    } else if (argument == "--kernels" && i + 1 < argc) {
+      set_host_kernel_form(form_named(argv[++i]));
     } else if (path.empty()) {
       path = argument;
     } else {
       throw usage_error("unexpected argument " + argument);
     }
   }
-  if (path.empty()) throw usage_error("usage: trace_replay FILE.h5 [--precision fp32|fp64]");
+  if (path.empty())
+    throw usage_error("usage: trace_replay FILE.h5 [--precision fp32|fp64] [--kernels rows|torch|kokkos]");
   set_up_threads(world, 0);
   const bool passed = Replay(path, type, world).run();
   if (world.rank() == 0) std::puts(passed ? "PASS" : "FAIL");
