@@ -25,6 +25,7 @@
 #include "base/hdf5.hpp"
 #include "comm/mpi_communicator.hpp"
 #include "comm/world.hpp"
+#include "kernels/device/session.hpp"
 #include "model/kernel_form.hpp"
 #include "support/view_tensors.hpp"
 #include "train/step.hpp"
@@ -421,6 +422,7 @@ KernelForm form_named(const std::string& name) {
 
 int replay(int argc, char** argv, World& world) {
   std::string path;
+  KernelForm form = KernelForm::rows;
   at::ScalarType type = at::kFloat;
   for (int i = 1; i < argc; ++i) {
     const std::string argument = argv[i];
@@ -429,7 +431,7 @@ int replay(int argc, char** argv, World& world) {
       if (precision != "fp32" && precision != "fp64") throw usage_error("unknown precision " + precision);
       type = precision == "fp64" ? at::kDouble : at::kFloat;
     } else if (argument == "--kernels" && i + 1 < argc) {
-      set_host_kernel_form(form_named(argv[++i]));
+      form = form_named(argv[++i]);
     } else if (path.empty()) {
       path = argument;
     } else {
@@ -438,6 +440,9 @@ int replay(int argc, char** argv, World& world) {
   }
   if (path.empty())
     throw usage_error("usage: trace_replay FILE.h5 [--precision fp32|fp64] [--kernels rows|torch|kokkos]");
+  set_host_kernel_form(form);
+  std::optional<kernels::device::KokkosSession> kokkos;
+  if (form == KernelForm::kokkos) kokkos.emplace(0);
   set_up_threads(world, 0);
   const bool passed = Replay(path, type, world).run();
   if (world.rank() == 0) std::puts(passed ? "PASS" : "FAIL");

@@ -10,6 +10,8 @@
 #include <cstring>
 
 #include "kernels/work_times.hpp"
+#include "model/kernel_form.hpp"
+#include "train/kokkos_optimizer.hpp"
 #include "train/torch_optimizer.hpp"
 
 namespace msn {
@@ -37,11 +39,17 @@ at::Tensor scalar_at(const at::Tensor& scalars, std::size_t offset) {
 }
 
 DeviceOptimizer::DeviceOptimizer(TrainState& state, const OptimizerOptions& options, const WeightShadows& shadows)
-    : state_(state), options_(options), shadows_(shadows), ranges_(update_ranges(state, options, 1)) {}
+    : state_(state),
+      options_(options),
+      shadows_(shadows),
+      ranges_(update_ranges(state, options, 1)),
+      pieces_(kernel_form(state.online.values()) == KernelForm::kokkos
+                  ? kokkos_update_pieces(ranges_, state.online.values().device())
+                  : at::Tensor()) {}
 
 at::Tensor DeviceOptimizer::gradient_norms() const {
   const kernels::TimedWork work(kernels::Work::optimizer);
-  return torch_gradient_norms(state_, options_);
+  return pieces_.defined() ? kokkos_gradient_norms(state_, options_) : torch_gradient_norms(state_, options_);
 }
 
 void DeviceOptimizer::decide(const at::Tensor& scalars, const at::Tensor& norms, const at::Tensor& not_finite) const {
@@ -57,6 +65,7 @@ void DeviceOptimizer::decide(const at::Tensor& scalars, const at::Tensor& norms,
 
 void DeviceOptimizer::update(const at::Tensor& scalars) const {
   const kernels::TimedWork work(kernels::Work::optimizer);
+  if (pieces_.defined()) return kokkos_update_state(state_, pieces_, scalars, shadows_);
   torch_update_state(state_, ranges_, scalars, shadows_);
 }
 

@@ -46,6 +46,7 @@ class DeviceOptimizer {
   const OptimizerOptions options_;
   const WeightShadows shadows_;
   const std::vector<kernels::UpdateRange> ranges_;  ///< With gradients that are not clipped.
+  const at::Tensor pieces_;                         ///< The same for Kokkos; undefined in other forms.
 };
 
 /// The [] of `scalars` that holds a member: offsetof(kernels::UpdateScalars, member).

@@ -11,6 +11,7 @@
 #include "model/kernel_form.hpp"
 #include "model/kernel_types.hpp"
 #include "train/device_optimizer.hpp"
+#include "train/kokkos_optimizer.hpp"
 #include "train/torch_optimizer.hpp"
 
 namespace msn {
@@ -52,8 +53,11 @@ std::vector<kernels::UpdateRange> update_ranges(const TrainState& state, const O
 }
 
 GradientNorms gradient_norms(const TrainState& state, const OptimizerOptions& options) {
-  if (kernel_form(state.online.values()) != KernelForm::rows) {
-    const at::Tensor norms = torch_gradient_norms(state, options).cpu();
+  const KernelForm form = kernel_form(state.online.values());
+  if (form != KernelForm::rows) {
+    const bool kokkos = form == KernelForm::kokkos;
+    const at::Tensor norms =
+        (kokkos ? kokkos_gradient_norms(state, options) : torch_gradient_norms(state, options)).cpu();
     return {norms[0].item<double>(), norms[1].item<double>()};
   }
   const at::Tensor& gradients = state.online.gradients();
