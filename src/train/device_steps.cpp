@@ -56,31 +56,14 @@ struct UnderWay {
   std::uint64_t number = 0;
 };
 
-/// The host counts batches by itself: a launched graph calls nothing that could.
-class BatchCounts {
- public:
-  explicit BatchCounts(TrainState& state) {
-    for (HeadBuffers* buffers : {&state.online_buffers, &state.target_buffers}) {
-      for (BatchNormBuffers* bn : {&buffers->bn1, &buffers->bn2})
-        all_.emplace_back(bn, bn->batches);
-    }
-  }
+/// Batches that batch norms have seen, counted by the host: a launched graph calls nothing that could. Online bn1, bn2,
+/// target bn1, bn2.
+using BatchCounts = std::array<std::int64_t, 4>;
 
-  /// Back to what they were.
-  void restore() const {
-    for (const auto& [buffers, batches] : all_)
-      buffers->batches = batches;
-  }
-  static void add_one(TrainState& state) {
-    for (HeadBuffers* buffers : {&state.online_buffers, &state.target_buffers}) {
-      ++buffers->bn1.batches;
-      ++buffers->bn2.batches;
-    }
-  }
-
- private:
-  std::vector<std::pair<BatchNormBuffers*, std::int64_t>> all_;
-};
+std::array<std::int64_t*, 4> batch_counts(TrainState& state) {
+  return {&state.online_buffers.bn1.batches, &state.online_buffers.bn2.batches, &state.target_buffers.bn1.batches,
+          &state.target_buffers.bn2.batches};
+}
 
 class DeviceSteps : public Steps {
  public:
@@ -134,7 +117,8 @@ class DeviceSteps : public Steps {
       TrainState& state = of_.state;
       ++state.step;
       state.skipped_in_a_row = 0;
-      BatchCounts::add_one(state);
+      for (std::size_t i = 0; i < of_a_step_.size(); ++i)
+        *batch_counts(state)[i] += of_a_step_[i];
       return {std::move(step.batch), step.schedule, std::move(report)};
     }
     if (!under_way_.empty()) {
@@ -154,26 +138,34 @@ class DeviceSteps : public Steps {
   }
 
   void run(const StepInput& input, std::uint64_t completed) {
-    const BatchCounts counts(of_.state);
-    if (!options_.graph) {
-      stepper_.enqueue(input, completed, on_device_);
-    } else if (eager_ < kEagerSteps) {
+    if (!options_.graph) return enqueue(input, completed);
+    take_over(input);
+    if (eager_ < kEagerSteps) {
       ++eager_;
-      take_over(input);
-      stepper_.enqueue(input_, completed, on_device_);
-    } else {
-      take_over(input);
-      if (!graph_) capture(completed);
-      graph_->launch();
-      of_.communicator.replayed(captured_);
+      return enqueue(input_, completed);
     }
-    counts.restore();
+    if (!graph_) capture(completed);
+    graph_->launch();
+    of_.communicator.replayed(captured_);
+  }
+
+  /// Stepper::enqueue() without its effect on the counts of batches, which is noted for finish().
+  void enqueue(const StepInput& input, std::uint64_t completed) {
+    const auto counts = batch_counts(of_.state);
+    BatchCounts before;
+    for (std::size_t i = 0; i < counts.size(); ++i)
+      before[i] = *counts[i];
+    stepper_.enqueue(input, completed, on_device_);
+    for (std::size_t i = 0; i < counts.size(); ++i) {
+      of_a_step_[i] = *counts[i] - before[i];
+      *counts[i] = before[i];
+    }
   }
 
   void capture(std::uint64_t completed) {
     graph_ = make_step_graph(device_);
     try {
-      graph_->capture([this, completed] { stepper_.enqueue(input_, completed, on_device_); });
+      graph_->capture([this, completed] { enqueue(input_, completed); });
     } catch (...) {
       of_.communicator.take_captured();
       throw;
@@ -236,6 +228,7 @@ class DeviceSteps : public Steps {
   std::deque<Batch> again_;         ///< Of steps that were begun and must be begun again.
   std::uint64_t again_number_ = 0;  ///< Of the first of them, the last time.
   StepInput input_;                 ///< Where the graph reads it.
+  BatchCounts of_a_step_{};
   int eager_ = 0;
   std::unique_ptr<StepGraph> graph_;
   CapturedCollectives captured_;

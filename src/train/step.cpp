@@ -61,7 +61,7 @@ StepReport Stepper::run(const StepInput& input, const ScheduleValues& schedule) 
   forward_backward(input, schedule.sharpen, state_.step, report);
   finish_reduction(report);
   report.prototypes_used =
-      at::zeros({report.objective.targets.size(1)}, at::kDouble).index_fill_(0, report.objective.chosen, 1);
+      at::zeros({report.objective.targets.size(1)}, at::kDouble).index_fill_(0, report.objective.chosen.cpu(), 1);
   const InSection section(sections_, Section::update);
   const GradientNorms norms = gradient_norms(state_, optimizer_);
   report.grad_norm = norms.encoder;
@@ -129,6 +129,7 @@ void Stepper::forward_backward(const StepInput& input, const Sharpen& sharpen, s
   if constexpr (std::is_same_v<Sharpen, at::Tensor>) {
     buckets_.set_flag(kNotFinite, not_finite_flag(report.objective.values));
   } else {
+    report.objective.parts = parts_of(report.objective.values.cpu());
     buckets_.set_flag(kNotFinite, is_finite(report.objective.parts) ? 0 : 1);
   }
 

@@ -7,7 +7,6 @@
 #include <memory>
 
 #include "comm/communicator.hpp"
-#include "model/kernel_form.hpp"
 
 namespace msn::test {
 
@@ -16,14 +15,5 @@ c10::Device device();
 
 /// Of tensors on device(), over all ranks.
 std::unique_ptr<Communicator> device_communicator();
-
-/// Has host memory computed as a GPU would, until the end of a scope.
-class DeviceForm {
- public:
-  explicit DeviceForm(KernelForm form = KernelForm::torch) { set_host_kernel_form(form); }
-  ~DeviceForm() { set_host_kernel_form(KernelForm::rows); }
-  DeviceForm(const DeviceForm&) = delete;
-  DeviceForm& operator=(const DeviceForm&) = delete;
-};
 
 }  // namespace msn::test
