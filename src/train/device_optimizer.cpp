@@ -3,13 +3,13 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/isfinite.h>
 
 #include <cmath>
 #include <cstddef>
 #include <cstring>
 
 #include "kernels/work_times.hpp"
+#include "train/finite.hpp"
 #include "train/torch_optimizer.hpp"
 
 namespace msn {
@@ -51,7 +51,7 @@ void DeviceOptimizer::decide(const at::Tensor& scalars, const at::Tensor& norms,
   } else {
     clip_factor.fill_(1);
   }
-  const at::Tensor finite = at::isfinite(norms).all().logical_and_(not_finite.reshape({}).eq(0));
+  const at::Tensor finite = all_finite(norms).bitwise_and(not_finite.reshape({}).eq(0));
   scalar_at(scalars, offsetof(kernels::UpdateScalars, alive)).mul_(finite);
 }
 
