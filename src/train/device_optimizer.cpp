@@ -3,7 +3,6 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/isfinite.h>
 
 #include <cmath>
 #include <cstddef>
@@ -12,6 +11,7 @@
 #include "kernels/work_times.hpp"
 #include "model/kernel_form.hpp"
 #include "train/kokkos_optimizer.hpp"
+#include "train/finite.hpp"
 #include "train/torch_optimizer.hpp"
 
 namespace msn {
@@ -59,7 +59,7 @@ void DeviceOptimizer::decide(const at::Tensor& scalars, const at::Tensor& norms,
   } else {
     clip_factor.fill_(1);
   }
-  const at::Tensor finite = at::isfinite(norms).all().logical_and_(not_finite.reshape({}).eq(0));
+  const at::Tensor finite = all_finite(norms).bitwise_and(not_finite.reshape({}).eq(0));
   scalar_at(scalars, offsetof(kernels::UpdateScalars, alive)).mul_(finite);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/finite.hpp"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/isfinite.h>
 #include <ATen/ops/where.h>
 
@@ -14,8 +15,12 @@ bool is_finite(const LossParts& parts) {
                      [&](const NamedPart& part) { return std::isfinite(parts.*part.value); });
 }
 
+at::Tensor all_finite(const at::Tensor& values) {
+  return (values - values).eq_(0).all();  // What is not finite has no difference.
+}
+
 at::Tensor not_finite_flag(const at::Tensor& values) {
-  return at::isfinite(values).all().logical_not_().to(at::kDouble);
+  return all_finite(values).eq(0).to(at::kDouble);
 }
 
 std::vector<NotFinite> tensors_not_finite(const Parameters& parameters, const at::Tensor& flat) {

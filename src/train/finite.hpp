@@ -17,8 +17,9 @@ namespace msn {
 
 bool is_finite(const LossParts& parts);
 
-/// 1 if any of `values` is not finite, else 0: float64 [] where they are, which the host does not wait for. For
-/// LossResult::values in a captured graph.
+/// Whether all of `values` are finite, bool [] where they are: the host does not wait for it.
+at::Tensor all_finite(const at::Tensor& values);
+/// 1 if any of `values` is not finite, else 0, float64 [] likewise: of LossResult::values, for GradientBuckets.
 at::Tensor not_finite_flag(const at::Tensor& values);
 
 /// A tensor with values that are not finite, and how many.

@@ -126,10 +126,13 @@ Wishes Requests::poll(double save_seconds, Clock::time_point now) {
 }
 
 void Requests::decide(const Wishes& largest) {
-  save_ = static_cast<SaveCause>(static_cast<int>(largest.save));
-  stop_ = stop_wish_of(largest.stop);
-  if (stop()) log::info("asked to stop by " + to_text(stop_));
-  if (save_ == SaveCause::file && rank_ == 0) take_save_file();
+  const auto save = static_cast<SaveCause>(static_cast<int>(largest.save));
+  save_ = std::max(save_, save);
+  if (largest.stop > to_number(stop_)) {
+    stop_ = stop_wish_of(largest.stop);
+    log::info("asked to stop by " + to_text(stop_));
+  }
+  if (save == SaveCause::file && rank_ == 0) take_save_file();
 }
 
 void Requests::take_save_file() {
@@ -146,6 +149,7 @@ void Requests::take_save_file() {
 
 void Requests::saved(Clock::time_point now) {
   step_began_ = saved_at_ = now;
+  save_ = SaveCause::none;
 }
 
 }  // namespace msn

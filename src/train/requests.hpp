@@ -69,7 +69,8 @@ class Requests {
   /// clock, and at most once a second for RUN/save and RUN/stop. Communicates nothing.
   Wishes poll(double save_seconds, Clock::time_point now = Clock::now());
 
-  /// Takes the largest wishes of all ranks, on every rank. A RUN/save that was seen is removed.
+  /// Takes the largest wishes of all ranks, on every rank: to stop for good, to save until saved(). A RUN/save that was
+  /// seen is removed.
   void decide(const Wishes& largest);
 
   bool save() const { return save_ != SaveCause::none; }
