@@ -256,8 +256,10 @@ TEST_F(LoaderTest, TheCacheChangesNoBatchAndServesWithoutTheDisk) {
   std::vector<std::vector<float>> first;
   {
     Loader loader(data, options(13), 3);
-    for (int step = 0; step < 2; ++step)  // A whole epoch.
-      first.push_back(loader.next().random.rows);
+    for (int step = 0; step < 2; ++step) {  // A whole epoch.
+      const Batch batch = loader.next();
+      first.emplace_back(batch.random.rows.begin(), batch.random.rows.end());
+    }
   }
   for (const ShardEntry& shard : data.sets[0].store->manifest().shards)
     std::filesystem::resize_file(dir_ / "set" / shard.file, 0);
