@@ -68,6 +68,10 @@ enable_language(CUDA)
 set(CMAKE_CUDA_STANDARD 20)
 set(CMAKE_CUDA_STANDARD_REQUIRED ON)
 set(CMAKE_CUDA_EXTENSIONS OFF)
+if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)
+  # CMake knows from 3.25.2 only that nvcc has it.
+  set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
+endif()
 # One CUDA runtime a process: the one that LibTorch loads, not one that nvcc adds.
 set(CMAKE_CUDA_RUNTIME_LIBRARY None)
 if(CCACHE AND NOT CMAKE_CUDA_COMPILER_LAUNCHER)

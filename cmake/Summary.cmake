@@ -8,12 +8,14 @@ endif()
 execute_process(COMMAND ${MPIEXEC_EXECUTABLE} --version OUTPUT_VARIABLE _mpi ERROR_QUIET)
 string(REGEX MATCH "[^\n]*" _mpi "${_mpi}")
 
+list(JOIN Kokkos_DEVICES ", " _kokkos_devices)
+
 set(_rows
   "msn|${PROJECT_VERSION} (${MSN_COMMIT}), ${CMAKE_BUILD_TYPE}"
   "compiler|${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION}"
   "MPI|${_mpi}"
   "HDF5|${HDF5_VERSION}"
-  "Kokkos|${Kokkos_VERSION} (${Kokkos_DEVICES}), ${MSN_KOKKOS_SPACE}"
+  "Kokkos|${Kokkos_VERSION} (${_kokkos_devices}), ${MSN_KOKKOS_SPACE}"
   "OpenMP|${OpenMP_CXX_VERSION}"
   "libjpeg|${JPEG_VERSION}"
   "libpng|${PNG_VERSION_STRING}")

@@ -19,9 +19,9 @@ struct Factors {
 };
 
 template <class T>
-KOKKOS_FORCEINLINE_FUNCTION Factors<T> factors(const AdamW<T>& a, const UpdatePiece& piece, const UpdateScalars& now) {
+KOKKOS_FORCEINLINE_FUNCTION Factors<T> factors(const AdamW<T>& a, const UpdateRange& piece, const UpdateScalars& now) {
   const double root_correction2 = square_root(now.correction2);
-  return {static_cast<T>(piece.clipped ? piece.gradient_scale * now.clip_factor : piece.gradient_scale),
+  return {static_cast<T>(piece.averaged ? piece.gradient_scale * now.clip_factor : piece.gradient_scale),
           static_cast<T>(1.0 - a.beta1),
           static_cast<T>(a.beta2),
           static_cast<T>(1.0 - a.beta2),
@@ -36,13 +36,13 @@ KOKKOS_FORCEINLINE_FUNCTION Factors<T> factors(const AdamW<T>& a, const UpdatePi
 template <class T, int n>
 struct UpdateOfPiece {
   AdamW<T> a;
-  const UpdatePiece* pieces;
+  const UpdateRange* pieces;
   const UpdateScalars* scalars;
 
   KOKKOS_FUNCTION void operator()(const Team& team, std::int64_t index) const {
     const UpdateScalars now = *scalars;
     if (now.alive == 0) return;
-    const UpdatePiece piece = pieces[index];
+    const UpdateRange piece = pieces[index];
     const Factors<T> by = factors(a, piece, now);
     const int length = static_cast<int>(piece.end - piece.begin);
     // Packs where the piece begins at one; what is left over, or all, one by one.
@@ -87,14 +87,15 @@ struct UpdateOfPiece {
 
 }  // namespace
 
-std::vector<UpdatePiece> update_pieces(const std::vector<ClippableRange>& ranges) {
-  std::vector<UpdatePiece> pieces;
+std::vector<UpdateRange> update_pieces(const std::vector<UpdateRange>& ranges) {
+  std::vector<UpdateRange> pieces;
   std::int64_t done = 0;
-  for (const auto& [range, clipped] : ranges) {
+  for (const UpdateRange& range : ranges) {
     MSN_CHECK(range.begin >= done && range.end >= range.begin);
     for (std::int64_t begin = range.begin; begin < range.end; begin += kPiece) {
-      pieces.push_back({begin, std::min(begin + kPiece, range.end), range.gradient_scale, range.epsilon_scale,
-                        range.decays, range.averaged, clipped});
+      pieces.push_back(range);
+      pieces.back().begin = begin;
+      pieces.back().end = std::min(begin + kPiece, range.end);
     }
     done = range.end;
   }
@@ -102,7 +103,7 @@ std::vector<UpdatePiece> update_pieces(const std::vector<ClippableRange>& ranges
 }
 
 template <class T>
-void adamw_ema(Queue queue, const AdamW<T>& arguments, const UpdatePiece* pieces, std::int64_t count,
+void adamw_ema(Queue queue, const AdamW<T>& arguments, const UpdateRange* pieces, std::int64_t count,
                const UpdateScalars* scalars) {
   const AdamW<T>& a = arguments;
   MSN_CHECK(a.shadow == nullptr || sizeof(T) == sizeof(float));
@@ -112,7 +113,7 @@ void adamw_ema(Queue queue, const AdamW<T>& arguments, const UpdatePiece* pieces
   with_pack<T>(kPiece, run, a.parameters, a.gradients, a.exp_avg, a.exp_avg_sq, a.target, a.shadow, a.target_shadow);
 }
 
-template void adamw_ema<float>(Queue, const AdamW<float>&, const UpdatePiece*, std::int64_t, const UpdateScalars*);
-template void adamw_ema<double>(Queue, const AdamW<double>&, const UpdatePiece*, std::int64_t, const UpdateScalars*);
+template void adamw_ema<float>(Queue, const AdamW<float>&, const UpdateRange*, std::int64_t, const UpdateScalars*);
+template void adamw_ema<double>(Queue, const AdamW<double>&, const UpdateRange*, std::int64_t, const UpdateScalars*);
 
 }  // namespace msn::kernels::device

@@ -46,7 +46,7 @@ struct AddSums {
   double* result;
 
   KOKKOS_FUNCTION void operator()(const Team& team) const {
-    double* shared = static_cast<double*>(team.team_scratch(0).get_shmem(kSharedBytes));
+    double* shared = static_cast<double*>(team.team_scratch(0).get_shmem(int{kSharedBytes}));
     const std::int64_t share = (blocks + kSummers - 1) / kSummers;
     const std::int64_t first = team.team_rank() * share;
     const std::int64_t end = first + share < blocks ? first + share : blocks;

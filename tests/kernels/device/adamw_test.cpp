@@ -8,7 +8,6 @@ namespace msn {
 namespace {
 
 using kernels::Bf16;
-using kernels::device::ClippableRange;
 using test::DeviceArray;
 
 constexpr std::int64_t kSize = 50001, kTarget = 40000;
@@ -28,11 +27,11 @@ struct Buffers {
 };
 
 /// Some longer than a piece, one short, one that begins within a pack, one to the end; two gaps.
-std::vector<ClippableRange> ranges() {
-  return {{{16, 16387, true, 0.5, true}, true},
-          {{16387, 16390, false, 0.5, true}, true},
-          {{16400, kTarget, true, 0.5, true}, true},
-          {{kTarget + 8, kSize, false, 0.25, false, 0.25}, false}};
+std::vector<kernels::UpdateRange> ranges() {
+  return {{16, 16387, true, 0.5, true},
+          {16387, 16390, false, 0.5, true},
+          {16400, kTarget, true, 0.5, true},
+          {kTarget + 8, kSize, false, 0.25, false, 0.25}};
 }
 
 kernels::AdamWStep step() {
@@ -60,8 +59,8 @@ Buffers<T> on_device(const Buffers<T>& before, bool shadows, double alive = 1) {
   const DeviceArray<T> parameters(before.parameters), gradients(before.gradients), exp_avg(before.exp_avg),
       exp_avg_sq(before.exp_avg_sq), target(before.target);
   const DeviceArray<Bf16> shadow(before.shadow), target_shadow(before.target_shadow);
-  const std::vector<kernels::device::UpdatePiece> pieces = kernels::device::update_pieces(ranges());
-  const DeviceArray<kernels::device::UpdatePiece> table(pieces);
+  const std::vector<kernels::UpdateRange> pieces = kernels::device::update_pieces(ranges());
+  const DeviceArray<kernels::UpdateRange> table(pieces);
   const DeviceArray<kernels::UpdateScalars> now(std::vector{scalars(alive)});
   const kernels::AdamWStep of = step();
   kernels::device::adamw_ema<T>(
@@ -75,10 +74,9 @@ Buffers<T> on_device(const Buffers<T>& before, bool shadows, double alive = 1) {
 
 template <class T>
 Buffers<T> on_host(Buffers<T> buffers, bool shadows) {
-  std::vector<kernels::UpdateRange> all;
-  for (auto [range, clipped] : ranges()) {
-    if (clipped) range.gradient_scale *= kClip;
-    all.push_back(range);
+  std::vector<kernels::UpdateRange> all = ranges();
+  for (kernels::UpdateRange& range : all) {
+    if (range.averaged) range.gradient_scale *= kClip;
   }
   kernels::Bf16Shadows rounded;
   if (shadows) rounded = {buffers.shadow, buffers.target_shadow};
@@ -100,10 +98,10 @@ void check(bool shadows, double relative, double absolute) {
   // The formula, in double; what lies in no range stays as it is.
   std::vector<bool> in_range(static_cast<std::size_t>(kSize));
   const kernels::AdamWStep of = step();
-  for (const auto& [range, clipped] : ranges()) {
+  for (const kernels::UpdateRange& range : ranges()) {
     for (auto i = static_cast<std::size_t>(range.begin); i < static_cast<std::size_t>(range.end); ++i) {
       in_range[i] = true;
-      const double gradient = before.gradients[i] * range.gradient_scale * (clipped ? kClip : 1);
+      const double gradient = before.gradients[i] * range.gradient_scale * (range.averaged ? kClip : 1);
       const double first = 0.9 * before.exp_avg[i] + 0.1 * gradient;
       const double second = 0.999 * before.exp_avg_sq[i] + 0.001 * gradient * gradient;
       const double root = std::sqrt(second / (1 - std::pow(0.999, 3))) + of.eps * range.epsilon_scale;
@@ -168,13 +166,13 @@ TEST(DeviceAdamW, HasTheSameBitsInEveryRunAndKeepsANanVisible) {
 
 TEST(DeviceAdamW, CutsRangesIntoPiecesThatCoverThem) {
   std::vector<int> covered(static_cast<std::size_t>(kSize));
-  for (const kernels::device::UpdatePiece& piece : kernels::device::update_pieces(ranges())) {
+  for (const kernels::UpdateRange& piece : kernels::device::update_pieces(ranges())) {
     EXPECT_LT(piece.begin, piece.end);
     EXPECT_LE(piece.end - piece.begin, 4096);
     for (auto i = static_cast<std::size_t>(piece.begin); i < static_cast<std::size_t>(piece.end); ++i)
       ++covered[i];
   }
-  for (const auto& [range, clipped] : ranges()) {
+  for (const kernels::UpdateRange& range : ranges()) {
     for (auto i = static_cast<std::size_t>(range.begin); i < static_cast<std::size_t>(range.end); ++i)
       EXPECT_EQ(covered[i]--, 1) << i;
   }
