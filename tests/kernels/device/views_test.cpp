@@ -1,31 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // The views that Kokkos makes from a plan against those of the processor: the same bits.
+#include "data/views.hpp"
+
 #include <gtest/gtest.h>
 
 #include <bit>
-#include <numeric>
 #include <random>
 
-#include "data/masks.hpp"
 #include "data/view_plan.hpp"
-#include "data/views.hpp"
-#include "kernels/device/session.hpp"
+#include "device_memory.hpp"
 
 namespace msn {
 namespace {
 
 using kernels::Bf16;
-using kernels::device::ViewTarget;
 using kernels::device::ViewTargets;
 using kernels::device::ViewTask;
-
-/// Kokkos for the length of all tests.
-class WithKokkos : public ::testing::Environment {
-  void SetUp() override { session_.emplace(0); }
-  void TearDown() override { session_.reset(); }
-  std::optional<kernels::device::KokkosSession> session_;
-};
-const auto* const with_kokkos = ::testing::AddGlobalTestEnvironment(new WithKokkos);
 
 using Random = std::mt19937_64;
 
@@ -101,21 +91,24 @@ std::array<std::vector<T>, 3> made_by_kernel(const Case& what, std::uint64_t mos
     for (const float level : exact_levels(normaliser))
       levels.push_back(to<T>(level));
   }
-  std::array<std::vector<T>, 3> rows;
+  std::vector<test::DeviceArray<T>> rows;
   ViewTargets<T> targets;
   for (std::size_t g = 0; g < 3; ++g) {
     const int views = g == 0 ? 1 : g == 1 ? what.views.random : what.views.focal;
     const int grid = (g < 2 ? what.views.random_size : what.views.focal_size) / what.patch;
     targets[g].visible = grid * grid;
-    rows[g].resize(static_cast<std::size_t>(views) * samples *
-                   static_cast<std::size_t>(grid * grid * 3 * what.patch * what.patch));
+    rows.emplace_back(std::int64_t{views} * static_cast<std::int64_t>(samples) * grid * grid * 3 * what.patch *
+                      what.patch);
     targets[g].rows = rows[g].data();
   }
-  std::vector<std::uint8_t> scratch(plan.scratch_bytes);
+  const test::DeviceArray<std::uint8_t> there(pixels), scratch(static_cast<std::int64_t>(plan.scratch_bytes));
+  const test::DeviceArray<ViewTask> tasks(std::vector(plan.tasks.begin(), plan.tasks.end()));
+  const test::DeviceArray<std::int32_t> taps(std::vector(plan.taps.begin(), plan.taps.end()));
+  const test::DeviceArray<T> tables(levels);
   kernels::device::make_views<T>(
-      {pixels.data(), plan.tasks.data(), static_cast<std::int32_t>(plan.tasks.size()), plan.taps.data(), levels.data()},
+      {there.data(), tasks.data(), static_cast<std::int32_t>(plan.tasks.size()), taps.data(), tables.data()},
       what.patch, targets, scratch.data(), nullptr);
-  return rows;
+  return {rows[0].host(), rows[1].host(), rows[2].host()};
 }
 
 /// The same by the processor's own path.
