@@ -104,7 +104,7 @@ TEST(ViewPlanner, PlansEveryViewOfAnImage) {
   // An axis that keeps its size: one tap of weight 1.
   EXPECT_EQ(check_axis(planned.taps, crop.across, 12, 12), 1);
   EXPECT_EQ(planned.taps[crop.across.at + 2 * 12], 1 << kernels::resize_bits);
-  EXPECT_EQ(planned.tasks[3].box.whole, 0);
+  EXPECT_EQ(planned.tasks[3].box.whole, 1);
 }
 
 TEST(ViewPlanner, TakesAnyBoxInsideTheImageAndNoOther) {
