@@ -90,7 +90,7 @@ endforeach()
 get_target_property(_includes Kokkos::kokkoscore INTERFACE_INCLUDE_DIRECTORIES)
 target_include_directories(msn_kokkos SYSTEM INTERFACE ${_includes})
 target_compile_options(msn_kokkos INTERFACE
-  "$<$<COMPILE_LANGUAGE:CUDA>:-extended-lambda;-Wext-lambda-captures-this>")
+  "$<$<COMPILE_LANGUAGE:CUDA>:-extended-lambda;-Wext-lambda-captures-this;--expt-relaxed-constexpr>")
 target_link_libraries(msn_kokkos INTERFACE ${_libraries} CUDARuntime::cudart CUDA::cuda_driver ${CMAKE_DL_LIBS})
 
 function(compile_for_kokkos)

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// trace_replay FILE.h5 [--precision fp32|fp64]
+// trace_replay FILE.h5 [--precision fp32|fp64] [--kernels rows|torch|kokkos | --device cuda]
 //
 // Replays a recorded run of the official trainer: builds the model that the file's attributes describe, loads its
 // initial weights, feeds its views and masks, runs its steps and compares every recorded quantity. Run it under mpirun
 // with as many ranks as the recording had processes. Everything comes from the file (tests/golden/README.md describes
-// the layout), so a recording never seen before replays as well. Exit status 0: every quantity of every rank lies
-// within its limit.
+// the layout), so a recording never seen before replays as well. --kernels torch and kokkos run the code of GPUs in
+// host memory (model/kernel_form.hpp), --device cuda on a GPU for each rank. Exit status 0: every quantity of every rank lies within its limit.
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/from_blob.h>
@@ -23,9 +23,12 @@
 
 #include "base/error.hpp"
 #include "base/hdf5.hpp"
-#include "comm/mpi_communicator.hpp"
+#include "comm/devices.hpp"
 #include "comm/world.hpp"
+#include "kernels/device/session.hpp"
+#include "model/kernel_form.hpp"
 #include "support/view_tensors.hpp"
+#include "train/placement.hpp"
 #include "train/step.hpp"
 #include "train/threads.hpp"
 
@@ -73,14 +76,15 @@ const std::map<std::string, std::pair<double, double>>& limits() {
 
 class Replay {
  public:
-  Replay(const std::string& path, at::ScalarType type, World& world)
+  Replay(const std::string& path, at::ScalarType type, World& world, const std::optional<Gpu>& gpu)
       : file_(path, h5::Mode::read),
         type_(type),
         prefix_(type == at::kDouble ? "f64/" : ""),
         world_(world),
-        communicator_(world),
+        placement_(world, gpu),
+        communicator_(placement_.of_state()),
         config_(read_config()),
-        state_(vit_shape(config_.model), config_.model.prototypes, type) {}
+        state_(vit_shape(config_.model), config_.model.prototypes, type, placement_.device()) {}
 
   bool run() {
     load_start();
@@ -181,6 +185,14 @@ class Replay {
     return text;
   }
 
+  StepInput on_device(StepInput input) const {
+    for (ViewGroup* group : {&input.target, &input.random, &input.focal}) {
+      if (group->patches.defined()) group->patches = group->patches.to(placement_.device());
+      if (group->keep.defined()) group->keep = group->keep.to(placement_.device());
+    }
+    return input;
+  }
+
   StepInput read_input(std::int64_t step) const {
     const std::string group = numbered("step", step);
     const std::string mine = group + "/rank" + std::to_string(world_.rank());
@@ -194,14 +206,14 @@ class Replay {
     if (mask.numel() != kept_patches(side * side, config_.views.mask_ratio)) {
       throw data_error("the mask keeps another number of patches than the ratio says", group + "/keep");
     }
-    return test::make_step_input(views, config_.views.random, mask, config_.model.patch_size);
+    return on_device(test::make_step_input(views, config_.views.random, mask, config_.model.patch_size));
   }
 
   /// Compares elements where `included` (undefined: all) is true.
   void compare(const std::string& quantity, const at::Tensor& mine, const std::string& dataset,
                const at::Tensor& included = {}) {
     const at::Tensor reference = read(dataset).to(at::kDouble).flatten();
-    at::Tensor got = mine.to(at::kDouble).flatten();
+    at::Tensor got = mine.cpu().to(at::kDouble).flatten();
     if (got.numel() != reference.numel()) throw data_error("another number of values than expected", dataset);
     at::Tensor want = reference;
     if (included.defined()) {
@@ -336,7 +348,8 @@ class Replay {
       if (segment.name == "prototypes") continue;
       const at::Tensor value = state_.online.value(segment.name);
       const at::Tensor noise = read("grad_00/" + name).abs() < 1e-5;
-      value.copy_(at::where(noise.reshape(value.sizes()), read("after_01/" + name).reshape(value.sizes()), value));
+      value.copy_(at::where(noise.reshape(value.sizes()), read("after_01/" + name).reshape(value.sizes()),
+                             value.cpu()));
     }
   }
 
@@ -404,15 +417,25 @@ class Replay {
   at::ScalarType type_;
   std::string prefix_;
   World& world_;
-  MpiCommunicator communicator_;
+  Placement placement_;
+  const Communicator& communicator_;
   Config config_;
   TrainState state_;
   std::optional<Stepper> stepper_;
   std::map<std::string, Worst> worst_;
 };
 
+KernelForm form_named(const std::string& name) {
+  for (const KernelForm form : {KernelForm::rows, KernelForm::torch, KernelForm::kokkos}) {
+    if (name == name_of(form)) return form;
+  }
+  throw usage_error("unknown kernels " + name);
+}
+
 int replay(int argc, char** argv, World& world) {
   std::string path;
+  KernelForm form = KernelForm::rows;
+  std::optional<Gpu> gpu;
   at::ScalarType type = at::kFloat;
   for (int i = 1; i < argc; ++i) {
     const std::string argument = argv[i];
@@ -420,15 +443,24 @@ int replay(int argc, char** argv, World& world) {
       const std::string precision = argv[++i];
       if (precision != "fp32" && precision != "fp64") throw usage_error("unknown precision " + precision);
       type = precision == "fp64" ? at::kDouble : at::kFloat;
+    } else if (argument == "--device" && i + 1 < argc) {
+      if (std::string(argv[++i]) != "cuda") throw usage_error("--device is cuda, or not given");
+      gpu = bind_gpu(world, visible_gpus());
+    } else if (argument == "--kernels" && i + 1 < argc) {
+      form = form_named(argv[++i]);
     } else if (path.empty()) {
       path = argument;
     } else {
       throw usage_error("unexpected argument " + argument);
     }
   }
-  if (path.empty()) throw usage_error("usage: trace_replay FILE.h5 [--precision fp32|fp64]");
+  if (path.empty())
+    throw usage_error("usage: trace_replay FILE.h5 [--precision fp32|fp64] [--kernels rows|torch|kokkos | --device cuda]");
+  set_host_kernel_form(form);
+  std::optional<kernels::device::KokkosSession> kokkos;
+  if (form == KernelForm::kokkos) kokkos.emplace(0);
   set_up_threads(world, 0);
-  const bool passed = Replay(path, type, world).run();
+  const bool passed = Replay(path, type, world, gpu).run();
   if (world.rank() == 0) std::puts(passed ? "PASS" : "FAIL");
   return passed ? 0 : kFailed;
 }

@@ -52,9 +52,10 @@ CheckpointFacts facts_of(const Json& json) {
     surroundings->at("threads").get_to(facts.threads);
     surroundings->at("torch").get_to(facts.torch);
     surroundings->at("instruction_set").get_to(facts.instruction_set);
-    // Absent from the manifests of versions that had one back end of matrix products.
+    // Absent from the manifests of versions that had one back end of matrix products, or no GPUs.
     facts.processor = surroundings->value("processor", "");
     facts.gemm = surroundings->value("gemm", "");
+    facts.device = surroundings->value("device", "");
   }
   return facts;
 }
@@ -179,7 +180,8 @@ std::string manifest_text(const Manifest& manifest) {
         {"torch", facts.torch},
         {"instruction_set", facts.instruction_set},
         {"processor", facts.processor},
-        {"gemm", facts.gemm}}},
+        {"gemm", facts.gemm},
+        {"device", facts.device}}},
       {"files", Json::array()},
       {"tensors", Json::array()},
       {"written",

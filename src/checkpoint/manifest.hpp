@@ -45,6 +45,7 @@ struct CheckpointFacts {
   std::string instruction_set;  ///< That LibTorch uses; empty: unknown.
   std::string processor;        ///< Its kind; empty: unknown.
   std::string gemm;             ///< Which back ends computed matrix products; empty: unknown.
+  std::string device;           ///< What computed the steps, in words; empty: processors.
 
   bool operator==(const CheckpointFacts&) const = default;
 };

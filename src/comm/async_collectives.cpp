@@ -40,7 +40,7 @@ std::size_t count_of(const Values& values) {
 }
 
 Scalar scalar_of(const Values& values) {
-  return std::holds_alternative<std::span<float>>(values) ? Scalar::f32 : Scalar::f64;
+  return std::visit([]<class T>(std::span<T>) { return msn::scalar_of<T>(); }, values);
 }
 
 std::span<std::byte> bytes_of(const Values& values) {

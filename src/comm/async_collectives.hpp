@@ -32,7 +32,7 @@ struct CollectiveOptions {
 };
 
 /// Values of one scalar type in host memory.
-using Values = std::variant<std::span<float>, std::span<double>>;
+using Values = std::variant<std::span<float>, std::span<double>, std::span<kernels::Bf16>>;
 
 /// Runs collectives in the order of the calls, which is the same on every rank. A thread of its own runs them while the
 /// caller computes; it sleeps between two looks at the other ranks, so as not to take the core from who computes. A
@@ -56,7 +56,8 @@ class AsyncCollectives {
   AsyncCollectives(const AsyncCollectives&) = delete;
   AsyncCollectives& operator=(const AsyncCollectives&) = delete;
 
-  /// In-place sum over ranks, added in rank order. `keep` owns the values' memory and is held until the sum is done.
+  /// In-place sum over ranks, added in rank order; bfloat16 in float32 with one rounding. `keep` owns the values'
+  /// memory and is held until the sum is done.
   Handle start_sum(Values values, const std::string& what, std::shared_ptr<const void> keep);
   /// `all` gets every rank's `mine`, of one type, in rank order.
   Handle start_gather(Values mine, Values all, const std::string& what, std::shared_ptr<const void> keep);

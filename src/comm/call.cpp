@@ -18,8 +18,9 @@ bool operator==(const Call& a, const Call& b) {
 }
 
 std::string to_string(const Call& call) {
-  return std::string(to_string(call.kind)) + " of " + std::to_string(call.count) +
-         (call.scalar == Scalar::f32 ? " float32 \"" : " float64 \"") + call.what + "\"";
+  constexpr const char* scalars[] = {"float32", "float64", "bfloat16"};
+  return std::string(to_string(call.kind)) + " of " + std::to_string(call.count) + " " +
+         scalars[static_cast<std::size_t>(call.scalar)] + " \"" + call.what + "\"";
 }
 
 void check_calls(std::span<const Call> calls, std::span<const std::string> hosts) {

@@ -11,15 +11,22 @@
 
 #include "comm/flight_recorder.hpp"
 #include "comm/world.hpp"
+#include "kernels/bf16.hpp"
 
 namespace msn {
 
-enum class Scalar : std::uint8_t { f32, f64 };
+enum class Scalar : std::uint8_t { f32, f64, bf16 };
 
 template <class T>
 constexpr Scalar scalar_of() {
-  static_assert(std::is_same_v<T, float> || std::is_same_v<T, double>);
-  return std::is_same_v<T, float> ? Scalar::f32 : Scalar::f64;
+  if constexpr (std::is_same_v<T, float>) {
+    return Scalar::f32;
+  } else if constexpr (std::is_same_v<T, double>) {
+    return Scalar::f64;
+  } else {
+    static_assert(std::is_same_v<T, kernels::Bf16>);
+    return Scalar::bf16;
+  }
 }
 
 /// One collective as one rank calls it. Compared and sent as bytes: no padding, unused text is zero.

@@ -54,7 +54,7 @@ class Communicator {
   virtual void check() const {}
   /// After an error: gives up what is under way, so that the device waits for no other rank, within a short limit. No
   /// collective may follow. False: the device still waits, and only the end of the process helps. From any thread.
-  virtual bool abort() noexcept { return true; }
+  virtual bool abort() const noexcept { return true; }
 
   // On a device, collectives that the current stream's capture records into a CUDA graph run at each replay of it.
   /// The collectives captured since the last call. Call it when a capture has ended, well or not.

@@ -29,9 +29,10 @@ class Exchange {
  public:
   /// Communicates nothing and leaves MPI's objects to the end of the process.
   virtual ~Exchange() = default;
-  /// values[i] becomes the sum over ranks of values[i].
+  /// values[i] becomes the sum over ranks of values[i]; bfloat16 is added in float32 and rounded once.
   virtual void sum(const Call& call, std::span<float> values, const Pause& pause) = 0;
   virtual void sum(const Call& call, std::span<double> values, const Pause& pause) = 0;
+  virtual void sum(const Call& call, std::span<kernels::Bf16> values, const Pause& pause) = 0;
   /// `all` gets every rank's `mine`, in rank order; equal lengths.
   virtual void gather(const Call& call, std::span<const std::byte> mine, std::span<std::byte> all,
                       const Pause& pause) = 0;

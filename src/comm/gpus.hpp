@@ -9,8 +9,9 @@
 namespace msn {
 
 struct Gpu {
-  std::string name;  ///< "NVIDIA H100 80GB HBM3"
-  std::string pci;   ///< "0000:65:00.0", the same in every process of a machine.
+  std::string name;            ///< "NVIDIA H100 80GB HBM3"
+  std::string pci;             ///< "0000:65:00.0", the same in every process of a machine.
+  int compute_capability = 0;  ///< Its major number: 8 is Ampere, 9 Hopper.
 };
 
 struct VisibleGpus {

@@ -67,7 +67,7 @@ VisibleGpus visible_gpus() {
     MSN_CHECK_CUDA(cudaGetDeviceProperties(&properties, number));
     char pci[32] = "";
     MSN_CHECK_CUDA(cudaDeviceGetPCIBusId(pci, sizeof pci, number));
-    visible.gpus.push_back({properties.name, pci});
+    visible.gpus.push_back({properties.name, pci, properties.major});
   }
   return visible;
 }

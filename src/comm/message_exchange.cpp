@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <climits>
 #include <string>
-#include <type_traits>
 #include <vector>
 
 #include "base/error.hpp"
@@ -13,9 +12,22 @@ namespace msn {
 
 namespace {
 
-template <class T>
-MPI_Datatype mpi_type() {
-  return scalar_of<T>() == Scalar::f32 ? MPI_FLOAT : MPI_DOUBLE;
+/// Only moved, never added by MPI.
+MPI_Datatype mpi_type(Scalar scalar) {
+  switch (scalar) {
+    case Scalar::f32:
+      return MPI_FLOAT;
+    case Scalar::f64:
+      return MPI_DOUBLE;
+    case Scalar::bf16:
+      return MPI_UINT16_T;
+  }
+  return MPI_DATATYPE_NULL;
+}
+
+std::size_t bytes_of(Scalar scalar) {
+  constexpr std::size_t bytes[] = {sizeof(float), sizeof(double), sizeof(kernels::Bf16)};
+  return bytes[static_cast<std::size_t>(scalar)];
 }
 
 class MessageExchange : public Exchange {
@@ -38,15 +50,18 @@ class MessageExchange : public Exchange {
 
   void sum(const Call& call, std::span<float> values, const Pause& pause) override { sum_values(call, values, pause); }
   void sum(const Call& call, std::span<double> values, const Pause& pause) override { sum_values(call, values, pause); }
+  void sum(const Call& call, std::span<kernels::Bf16> values, const Pause& pause) override {
+    sum_values(call, values, pause);
+  }
 
   void gather(const Call& call, std::span<const std::byte> mine, std::span<std::byte> all,
               const Pause& pause) override {
     MSN_CHECK(all.size() == ranks_ * mine.size());
     compare(call, pause);
-    const std::size_t scalar = call.scalar == Scalar::f32 ? sizeof(float) : sizeof(double);
+    const std::size_t scalar = bytes_of(call.scalar);
     MSN_CHECK(mine.size() / scalar <= INT_MAX);  // On every rank alike.
     const int count = static_cast<int>(mine.size() / scalar);
-    const MPI_Datatype type = call.scalar == Scalar::f32 ? MPI_FLOAT : MPI_DOUBLE;
+    const MPI_Datatype type = mpi_type(call.scalar);
     MPI_Request request = MPI_REQUEST_NULL;
     MSN_CHECK_MPI(MPI_Iallgather(mine.data(), count, type, all.data(), count, type, comm_, &request));
     finish(request, pause);
@@ -88,7 +103,8 @@ class MessageExchange : public Exchange {
     T* parts = buffer<T>(ranks_ * values.size());
     const int count = static_cast<int>(values.size());
     MPI_Request request = MPI_REQUEST_NULL;
-    MSN_CHECK_MPI(MPI_Iallgather(values.data(), count, mpi_type<T>(), parts, count, mpi_type<T>(), comm_, &request));
+    const MPI_Datatype type = mpi_type(scalar_of<T>());
+    MSN_CHECK_MPI(MPI_Iallgather(values.data(), count, type, parts, count, type, comm_, &request));
     finish(request, pause);
     add(parts, values);
   }
@@ -108,12 +124,13 @@ class MessageExchange : public Exchange {
     }
     T* parts = buffer<T>(ranks_ * mine.size());
     MPI_Request request = MPI_REQUEST_NULL;
-    MSN_CHECK_MPI(MPI_Ialltoallv(values.data(), counts_.data(), starts_.data(), mpi_type<T>(), parts, received_.data(),
-                                 places_.data(), mpi_type<T>(), comm_, &request));
+    const MPI_Datatype type = mpi_type(scalar_of<T>());
+    MSN_CHECK_MPI(MPI_Ialltoallv(values.data(), counts_.data(), starts_.data(), type, parts, received_.data(),
+                                 places_.data(), type, comm_, &request));
     finish(request, pause);
     add(parts, mine);
     MSN_CHECK_MPI(MPI_Iallgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, values.data(), counts_.data(), starts_.data(),
-                                  mpi_type<T>(), comm_, &request));
+                                  type, comm_, &request));
     finish(request, pause);
   }
 

@@ -28,6 +28,9 @@ Values values_of(const at::Tensor& tensor) {
   MSN_CHECK(tensor.is_cpu() && tensor.is_contiguous());
   const auto count = static_cast<std::size_t>(tensor.numel());
   if (tensor.scalar_type() == at::kFloat) return std::span(tensor.mutable_data_ptr<float>(), count);
+  if (tensor.scalar_type() == at::kBFloat16) {
+    return std::span(static_cast<kernels::Bf16*>(tensor.mutable_data_ptr()), count);
+  }
   MSN_CHECK(tensor.scalar_type() == at::kDouble);
   return std::span(tensor.mutable_data_ptr<double>(), count);
 }

@@ -10,7 +10,7 @@
 
 namespace msn {
 
-/// Host tensors, float32 or float64, through AsyncCollectives, which see.
+/// Host tensors, float32, float64 or bfloat16, through AsyncCollectives, which see.
 class MpiCommunicator : public Communicator {
  public:
   /// `world` must outlive it. All ranks call, with equal options.

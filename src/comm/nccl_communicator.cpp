@@ -248,7 +248,7 @@ void NcclCommunicator::shutdown() {
   state_->link.finish(limits_.end);
 }
 
-bool NcclCommunicator::abort() noexcept {
+bool NcclCommunicator::abort() const noexcept {
   return state_ == nullptr || state_->link.abort(limits_.end);
 }
 

@@ -66,7 +66,7 @@ class NcclCommunicator : public Communicator {
   void shutdown() override;
 
   /// The other end: collectives that wait for other ranks are given up.
-  bool abort() noexcept override;
+  bool abort() const noexcept override;
 
   CapturedCollectives take_captured() const override;
   void replayed(const CapturedCollectives& captured) const override;

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/inject.hpp"
+#include "base/range_observer.hpp"
 
 namespace msn {
 
@@ -68,6 +69,7 @@ Section Sections::enter(Section section) {
   heartbeat_.since.store(now, std::memory_order_relaxed);
   heartbeat_.entries.fetch_add(1, std::memory_order_release);
   if (is_long(section)) lenient_next_ = true;
+  if (range_observer != nullptr) range_observer->section(to_string(section));
   const std::uint64_t step = heartbeat_.step.load(std::memory_order_relaxed);
   {
     const std::lock_guard guard(mutex_);

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <new>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "base/error.hpp"
@@ -61,6 +62,9 @@ class SharedExchange : public Exchange {
 
   void sum(const Call& call, std::span<float> values, const Pause& pause) override { sum_values(call, values, pause); }
   void sum(const Call& call, std::span<double> values, const Pause& pause) override { sum_values(call, values, pause); }
+  void sum(const Call& call, std::span<kernels::Bf16> values, const Pause& pause) override {
+    sum_values(call, values, pause);
+  }
 
   void gather(const Call& call, std::span<const std::byte> mine, std::span<std::byte> all,
               const Pause& pause) override {
@@ -80,7 +84,7 @@ class SharedExchange : public Exchange {
  private:
   template <class T>
   void sum_values(const Call& call, std::span<T> values, const Pause& pause) {
-    std::vector<const T*>& parts = parts_of<T>();
+    auto& parts = std::get<std::vector<const T*>>(parts_);
     parts.resize(ranks_);
     if (values.size_bytes() <= gather_bytes_) {
       show(&call, std::as_bytes(values), pause);
@@ -139,15 +143,6 @@ class SharedExchange : public Exchange {
     if (bytes > 0) std::memcpy(to, from, bytes);
   }
 
-  template <class T>
-  std::vector<const T*>& parts_of() {
-    if constexpr (std::is_same_v<T, float>) {
-      return float_parts_;
-    } else {
-      return double_parts_;
-    }
-  }
-
   const std::size_t rank_;
   const std::size_t ranks_;
   const std::size_t gather_bytes_;
@@ -158,8 +153,7 @@ class SharedExchange : public Exchange {
   std::vector<Board*> boards_;
   std::vector<std::byte*> memory_;  ///< Two halves a rank.
   std::vector<Call> calls_;
-  std::vector<const float*> float_parts_;
-  std::vector<const double*> double_parts_;
+  std::tuple<std::vector<const float*>, std::vector<const double*>, std::vector<const kernels::Bf16*>> parts_;
   std::uint64_t phase_ = 0;
   std::size_t turn_ = 0;
 };

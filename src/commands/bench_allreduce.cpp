@@ -13,7 +13,9 @@
 #include "base/byte_size.hpp"
 #include "base/error.hpp"
 #include "comm/allreduce_benchmark.hpp"
+#include "comm/devices.hpp"
 #include "comm/world.hpp"
+#include "train/device_allreduce.hpp"
 
 namespace msn {
 
@@ -26,6 +28,7 @@ struct Arguments {
   std::string most = "1GiB";
   int repeats = 5;
   Which which = Which::all;
+  std::string device = "cpu";
   bool json = false;
 };
 
@@ -38,6 +41,9 @@ AllreduceBenchmarkOptions options_of(const World& world, const Arguments& argume
       options.most_bytes > std::uint64_t{4} << 30) {
     throw usage_error("the sizes must be from 4 B to 4 GiB, the least first",
                       "--min " + arguments.least + " --max " + arguments.most);
+  }
+  if (arguments.device == "cuda" && arguments.which != Which::all) {
+    throw usage_error("between GPUs there is one way to sum, NCCL", "--path with --device cuda", "leave --path out");
   }
   if (world.size() == 1) {
     throw usage_error("one rank has nothing to sum", "msn bench allreduce", "start it with mpirun -n 2 or more");
@@ -85,6 +91,8 @@ nlohmann::ordered_json to_json(const std::vector<AllreduceSize>& sizes, int rank
 void run(const World& world, const Arguments& arguments) {
   AllreduceBenchmarkOptions options;
   world.agree([&] { options = options_of(world, arguments); });
+  const bool on_gpus = arguments.device == "cuda";
+  if (on_gpus) bind_gpu(world, visible_gpus());
   const bool speaks = world.rank() == 0;
   if (speaks) {
     double load = 0;
@@ -93,9 +101,11 @@ void run(const World& world, const Arguments& arguments) {
                 world.local_size(), options.repeats, load);
     std::printf("  %8s  %-14s %12s %12s %12s\n", "a rank", "", "ms", "GB/s", "bus GB/s");
   }
-  const auto sizes = benchmark_allreduce(world, options, [&](const AllreduceSize& size) {
+  const auto print_each = [&](const AllreduceSize& size) {
     if (speaks) print(size, world.size());
-  });
+  };
+  const auto sizes = on_gpus ? benchmark_device_allreduce(world, options, print_each)
+                             : benchmark_allreduce(world, options, print_each);
   if (!speaks || !arguments.json) return;
   std::printf("%s\n", to_json(sizes, world.size()).dump().c_str());
   std::fflush(stdout);
@@ -105,7 +115,7 @@ void run(const World& world, const Arguments& arguments) {
 
 Command make_bench_allreduce_command(CLI::App& bench) {
   const auto arguments = std::make_shared<Arguments>();
-  CLI::App* app = bench.add_subcommand("allreduce", "Sums over ranks: ours by each path, and MPI's own");
+  CLI::App* app = bench.add_subcommand("allreduce", "Sums over ranks: ours by each path, and MPI's own; or NCCL's");
   app->add_option("--min", arguments->least, "Smallest message of a rank")->capture_default_str();
   app->add_option("--max", arguments->most, "Largest message of a rank; sizes go up by a factor of 4")
       ->capture_default_str();
@@ -118,12 +128,16 @@ Command make_bench_allreduce_command(CLI::App& bench) {
       ->transform(CLI::CheckedTransformer(
           std::map<std::string, Which>{{"all", Which::all}, {"shared", Which::shared}, {"messages", Which::messages}}))
       ->option_text("all|shared|messages");
+  app->add_option("--device", arguments->device, "cpu, or cuda: between the ranks' GPUs, by NCCL")
+      ->check(CLI::IsMember({"cpu", "cuda"}))
+      ->capture_default_str();
   app->add_flag("--json", arguments->json, "Print one machine-readable line last");
   app->footer(
       "GB/s: bytes of a rank over time. bus GB/s: 2 (ranks - 1) / ranks times that, comparable between numbers of "
       "ranks.\n"
       "Example:\n"
-      "  mpirun -n 2 msn bench allreduce --max 256MiB");
+      "  mpirun -n 2 msn bench allreduce --max 256MiB\n"
+      "  mpirun -n 8 msn bench allreduce --device cuda");
   return {app, [arguments](World& world) { run(world, *arguments); }};
 }
 

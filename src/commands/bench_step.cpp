@@ -14,6 +14,7 @@
 #include "base/quantile.hpp"
 #include "comm/world.hpp"
 #include "commands/bench_config.hpp"
+#include "commands/device_option.hpp"
 #include "config/config.hpp"
 #include "train/setup.hpp"
 #include "train/step_benchmark.hpp"
@@ -29,6 +30,8 @@ struct Arguments {
   std::vector<std::string> overrides;
   int batch = 8;
   StepBenchmarkOptions steps;
+  std::filesystem::path data;
+  std::string device = "cpu";
   bool json = false;
 };
 
@@ -71,6 +74,8 @@ nlohmann::ordered_json to_json(const StepBenchmark& result, const Config& config
           {"arch", config.model.arch},
           {"patch_size", config.model.patch_size},
           {"precision", name_of(config.train.precision)},
+          {"device", result.device},
+          {"input", config.data.input == DataInput::synthetic ? "synthetic" : "images"},
           {"ranks", ranks},
           {"threads", result.threads},
           {"global_batch", config.train.global_batch},
@@ -112,19 +117,8 @@ void print_work(const nlohmann::ordered_json& work) {
   }
 }
 
-void print(const nlohmann::ordered_json& result) {
-  double load = 0;
-  ::getloadavg(&load, 1);
+void print_host_memory(const nlohmann::ordered_json& result) {
   const auto number = [&](const char* key) { return result.at(key).get<double>(); };
-  std::printf("%s/%d, %s, %d images a step on %d rank%s of %d thread%s, %d steps, load average %.2f\n\n",
-              result.at("arch").get<std::string>().c_str(), result.at("patch_size").get<int>(),
-              result.at("precision").get<std::string>().c_str(), result.at("global_batch").get<int>(),
-              result.at("ranks").get<int>(), result.at("ranks") == 1 ? "" : "s", result.at("threads").get<int>(),
-              result.at("threads") == 1 ? "" : "s", result.at("steps").get<int>(), load);
-  std::printf("  images/s      %.2f, the median (p10 %.2f, p90 %.2f)\n", number("images_per_second"),
-              number("images_per_second_p10"), number("images_per_second_p90"));
-  std::printf("  FLOP/s        %.1f G, %.0f %% of the %.1f G that one large matrix product a rank reaches\n",
-              1e-9 * number("flops_per_second"), 100 * number("share_of_gemm"), 1e-9 * number("gemm_flops_per_second"));
   std::printf("  plain copy    %.1f GB/s read and written, all ranks together\n",
               1e-9 * number("copy_bytes_per_second"));
   const auto gib = [&](const nlohmann::ordered_json& bytes) { return bytes.get<double>() / (1 << 30); };
@@ -136,25 +130,45 @@ void print(const nlohmann::ordered_json& result) {
       "  arena         %.2f GiB for at most %.2f in use; grew %.0f times after the first step, refused %.0f\n\n",
       gib(arena.at("committed_bytes")), gib(arena.at("peak_bytes")), arena.at("growths_after_first_step").get<double>(),
       arena.at("refused").get<double>());
+}
+
+void print(const nlohmann::ordered_json& result, bool on_gpu) {
+  double load = 0;
+  ::getloadavg(&load, 1);
+  const auto number = [&](const char* key) { return result.at(key).get<double>(); };
+  std::printf("%s\n", result.at("device").get<std::string>().c_str());
+  std::printf("%s/%d, %s, %d images a step on %d rank%s of %d thread%s, %d steps, load average %.2f\n\n",
+              result.at("arch").get<std::string>().c_str(), result.at("patch_size").get<int>(),
+              result.at("precision").get<std::string>().c_str(), result.at("global_batch").get<int>(),
+              result.at("ranks").get<int>(), result.at("ranks") == 1 ? "" : "s", result.at("threads").get<int>(),
+              result.at("threads") == 1 ? "" : "s", result.at("steps").get<int>(), load);
+  std::printf("  images/s      %.2f, the median (p10 %.2f, p90 %.2f)\n", number("images_per_second"),
+              number("images_per_second_p10"), number("images_per_second_p90"));
+  std::printf("  FLOP/s        %.1f G, %.0f %% of the %.1f G that one large matrix product a rank reaches\n",
+              1e-9 * number("flops_per_second"), 100 * number("share_of_gemm"), 1e-9 * number("gemm_flops_per_second"));
+  if (!on_gpu) print_host_memory(result);
   std::printf("  section       s a step   waiting for ranks\n");
   for (const auto& [name, times] : result.at("sections").items()) {
     std::printf("    %-10s %9.4f %11.4f\n", name.c_str(), times.at("seconds").get<double>(),
                 times.at("waiting_seconds").get<double>());
   }
-  print_work(result.at("work"));
+  if (!on_gpu) print_work(result.at("work"));
 }
 
 void run(const World& world, const Arguments& arguments) {
   Config config;
   world.agree([&] {
     config = bench_config(arguments.config, arguments.overrides);
-    config.data.input = DataInput::synthetic;
+    config.data.input = arguments.data.empty() ? DataInput::synthetic : DataInput::images;
+    if (!arguments.data.empty()) use_one_data_set(config, arguments.data);
     config.train.global_batch = arguments.batch * world.size();
   });
-  const StepBenchmark result = benchmark_step(world, config, arguments.steps);
+  StepBenchmarkOptions options = arguments.steps;
+  options.gpu = bind_device(world, arguments.device);
+  const StepBenchmark result = benchmark_step(world, config, options);
   if (world.rank() != 0) return;
   const nlohmann::ordered_json json = to_json(result, config, world.size());
-  print(json);
+  print(json, result.on_gpu);
   if (arguments.json) std::printf("%s\n", json.dump().c_str());
   std::fflush(stdout);
 }
@@ -164,8 +178,10 @@ void run(const World& world, const Arguments& arguments) {
 Command make_bench_step_command(CLI::App& bench) {
   const auto arguments = std::make_shared<Arguments>();
   CLI::App* app =
-      bench.add_subcommand("step", "Training steps on made-up numbers: their speed, and where the time goes");
+      bench.add_subcommand("step", "Training steps: their speed, and where the time goes");
   add_bench_config(*app, "Configuration", arguments->config, arguments->overrides);
+  app->add_option("--data", arguments->data, "Folder of a packed data set to train on, instead of made-up numbers");
+  add_device_option(*app, arguments->device);
   app->add_option("--batch", arguments->batch, "Images of a step on each rank, instead of train.global_batch")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
@@ -180,6 +196,7 @@ Command make_bench_step_command(CLI::App& bench) {
       "Under mpirun all ranks take the steps together.\n"
       "Example:\n"
       "  msn bench step configs/vit_s16.toml --set runtime.threads=2\n"
+      "  msn bench step configs/vit_l16.toml --set train.precision=bf16 --device cuda --batch 64\n"
       "  mpirun -n 2 msn bench step configs/vit_s16.toml --set runtime.threads=1 --batch 4");
   return {app, [arguments](World& world) { run(world, *arguments); }};
 }

@@ -105,7 +105,7 @@ void run_knn(const World& world, const Arguments& arguments) {
   Watchdog watchdog(world, {.limit = Seconds(arguments.watchdog)});
   Sections& sections = watchdog.sections();
   const int threads = set_up_threads(world, 0);
-  set_up_gemm(world, "auto");
+  tell(set_up_gemm(world, "auto"));
   const Subject subject = choose_subject(world, arguments);
   const auto train_set = open_labelled(world, arguments.train);
   const auto test_set = open_labelled(world, arguments.test);

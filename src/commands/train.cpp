@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -11,11 +12,13 @@
 #include "base/files.hpp"
 #include "base/log.hpp"
 #include "base/stop_signals.hpp"
-#include "comm/devices.hpp"
+#include "comm/device_communicator.hpp"
 #include "comm/world.hpp"
+#include "commands/device_option.hpp"
 #include "commands/dry_run.hpp"
 #include "commands/replay.hpp"
 #include "config/config.hpp"
+#include "train/profile.hpp"
 #include "train/trainer.hpp"
 
 namespace msn {
@@ -71,22 +74,6 @@ Config shared_config(const World& world, const Arguments& arguments) {
   return config;
 }
 
-/// Training runs on the CPU. For --device cuda it is found out what stands in the way, before LibTorch uses CUDA.
-void check_device(const World& world, const std::string& device) {
-  if (device == "cpu") return;
-  const VisibleGpus visible = visible_gpus();
-  if (device == "auto") {
-    if (world.rank() == 0 && !visible.gpus.empty()) {
-      log::warn("training on a GPU is not finished: this run uses the CPU, the GPUs of this host (" +
-                std::to_string(visible.gpus.size()) + " x " + visible.gpus.front().name + ") stay idle");
-    }
-    return;
-  }
-  bind_gpu(world, visible);
-  world.agree(
-      [] { throw config_error("training on a GPU is not finished in this msn", "--device cuda", "use --device cpu"); });
-}
-
 [[noreturn]] void throw_stopped(const TrainResult& result, const std::filesystem::path& run) {
   const bool by_file = result.stopped.cause == StopCause::file;
   throw AgreedError(Error(
@@ -102,13 +89,14 @@ void run(const World& world, const Arguments& arguments) {
     dry_run(world, config, arguments.dry, arguments.json);
     return;
   }
-  check_device(world, arguments.device);
+  TrainOptions options = arguments.options;
+  options.gpu = bind_device(world, arguments.device);
   if (!arguments.replay.empty()) {
-    replay_step(world, config, {arguments.options.run, arguments.replay}, arguments.json);
+    replay_step(world, config, {options.run, arguments.replay, options.gpu}, arguments.json);
     return;
   }
   catch_stop_signals(config.runtime.stop_signals);
-  const TrainResult result = train(world, config, arguments.options);
+  const TrainResult result = train(world, config, options);
   const bool stopped = result.stopped.cause != StopCause::none;
   if (world.rank() == 0) {
     std::printf(
@@ -155,12 +143,7 @@ Command make_train_command(CLI::App& parent) {
       ->take_all();
   app->add_option("--run", arguments->options.run, "Folder of the run: checkpoints, metrics, log");
   app->add_option("--data", arguments->data, "Folder of the packed data set, instead of data.path or [[data.set]]");
-  app->add_option(
-         "--device", arguments->device,
-         "auto, cpu or cuda. Training on a GPU is not finished: auto is the CPU, and cuda says what is there and "
-         "ends with 78")
-      ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
-      ->capture_default_str();
+  add_device_option(*app, arguments->device);
   app->add_option(
          "--resume", arguments->resume,
          "auto: from the newest whole checkpoint of the run; never; or a step, whose newer checkpoints are set aside")
@@ -185,11 +168,21 @@ Command make_train_command(CLI::App& parent) {
          "With --dry-run: for a data set of this size instead of the one named (ImageNet-1k's if there is none)")
       ->check(CLI::PositiveNumber)
       ->needs(dry);
+  CLI::Option* profile = app->add_option("--profile", arguments->options.profile_steps,
+                                         "Profile so many steps (5 if no number is given) after the first " +
+                                             std::to_string(Profile::warm_up) +
+                                             " of this life, on rank 0, into RUN/profile/, as a Chrome trace")
+                             ->expected(0, 1)
+                             ->default_str("5")
+                             ->check(CLI::Range(1, 1000))
+                             ->excludes(dry)
+                             ->option_text("[STEPS]");
   app->add_option(
          "--replay", arguments->replay,
          "Run the step of RUN/bundles/step-N.json again, from the checkpoint of the run before it, and compare; "
          "writes nothing")
       ->excludes(dry)
+      ->excludes(profile)
       ->excludes("--resume")
       ->excludes("--max-steps")
       ->excludes("--max-seconds");
@@ -210,6 +203,10 @@ Command make_train_command(CLI::App& parent) {
     for (const std::string& key : *forced)
       require_known_key(key);
     arguments->options.resume = parse_resume(arguments->resume, *forced);
+    if (arguments->options.profile_steps && device_communicator_name().empty()) {
+      // LibTorch's profiler would complain that it finds no GPU. Now, as threads to come read the environment.
+      ::setenv("KINETO_LOG_LEVEL", "99", 0);
+    }
     // MPI and the data take seconds to start, in which a signal must not end the process.
     if (!arguments->dry_run && arguments->replay.empty()) catch_stop_signals(RuntimeConfig{}.stop_signals);
   });

@@ -4,6 +4,8 @@
 #include <chrono>
 #include <utility>
 
+#include "base/range_observer.hpp"
+
 namespace msn::kernels {
 
 namespace {
@@ -36,9 +38,11 @@ TimedWork::TimedWork(Work work, double bytes, double flops)
   time.bytes += bytes;
   time.flops += flops;
   ++time.calls;
+  if (range_observer != nullptr) range_observer->begin(name_of(work).data());
 }
 
 TimedWork::~TimedWork() {
+  if (range_observer != nullptr) range_observer->end();
   const double seconds = working_seconds() - began_;
   this_thread.times[static_cast<std::size_t>(work_)].seconds += seconds - inner_;
   if (outer_ != nullptr) outer_->inner_ += seconds;

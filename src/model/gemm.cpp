@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/gemm.hpp"
 
+#include <ATen/Context.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/ops/addmm.h>
 #include <ATen/ops/mm.h>
+#include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <limits>
@@ -11,6 +14,7 @@
 #include <string_view>
 
 #include "base/error.hpp"
+#include "base/log.hpp"
 #include "kernels/work_times.hpp"
 
 #ifdef MSN_BLAS_HAS_BF16
@@ -87,6 +91,49 @@ bool one_dnn_computes(const at::Tensor& a, const at::Tensor& b, GemmBackend back
          one_dnn_operator().has_value();
 }
 
+// Products of bfloat16 that give float32. LibTorch has them from 2.8 on and for GPUs only, so that the dispatcher is
+// asked by name as well; which versions take a float32 `self` is not documented, and tried.
+
+using AddToWider = at::Tensor&(const at::Tensor&, const at::Tensor&, const at::Tensor&, at::ScalarType,
+                               const at::Scalar&, const at::Scalar&, at::Tensor&);
+using GiveWider = at::Tensor(const at::Tensor&, const at::Tensor&, at::ScalarType);
+
+void add_to_wider(at::Tensor out, const at::Tensor& a, const at::Tensor& b) {
+  static const auto op = c10::Dispatcher::singleton().findSchemaOrThrow("aten::addmm", "dtype_out").typed<AddToWider>();
+  op.call(out, a, b, out.scalar_type(), 1, 1, out);
+}
+
+void give_wider_and_add(at::Tensor out, const at::Tensor& a, const at::Tensor& b) {
+  static const auto op = c10::Dispatcher::singleton().findSchemaOrThrow("aten::mm", "dtype").typed<GiveWider>();
+  out.add_(op.call(a, b, out.scalar_type()));
+}
+
+void round_and_add(at::Tensor out, const at::Tensor& a, const at::Tensor& b) {
+  out.add_(at::mm(a, b));
+}
+
+using AddWider = void (*)(at::Tensor, const at::Tensor&, const at::Tensor&);
+
+/// The first of these that the device has. An operator that refuses does so before it starts anything.
+AddWider find_add_wider(at::Device device) {
+  constexpr std::int64_t side = 16;
+  const at::Tensor out = at::zeros({side, side}, at::TensorOptions(device));
+  const at::Tensor operand = out.to(at::kBFloat16);
+  for (const AddWider add : {add_to_wider, give_wider_and_add}) {
+    try {
+      add(out, operand.t(), operand);
+      return add;
+    } catch (const c10::Error&) {
+    }
+  }
+  if (!device.is_cpu()) {
+    log::warn(
+        "this LibTorch has no products of bfloat16 that give float32: the gradients of weights are rounded to "
+        "bfloat16 before they are added");
+  }
+  return round_and_add;
+}
+
 /// A multiply-add counted as two.
 double operations(const at::Tensor& a, const at::Tensor& b) {
   return 2.0 * static_cast<double>(a.numel()) * static_cast<double>(b.size(1));
@@ -118,13 +165,37 @@ void add_product(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b
   }
 }
 
+at::Tensor product_with_bias(const at::Tensor& a, const at::Tensor& b, const at::Tensor& bias) {
+  const kernels::TimedWork work(kernels::Work::product, 0, operations(a, b));
+  return at::addmm(bias, a, b);
+}
+
+void add_product_by_torch(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b) {
+  const kernels::TimedWork work(kernels::Work::product, 0, operations(a, b));
+  if (out.scalar_type() == a.scalar_type()) {
+    out.addmm_(a, b);
+  } else if (out.is_cpu()) {
+    static const AddWider add = find_add_wider(at::kCPU);
+    add(out, a, b);
+  } else {
+    static const AddWider add = find_add_wider(out.device());
+    add(out, a, b);
+  }
+}
+
+void set_tf32_products(bool on) {
+  at::globalContext().setAllowTF32CuBLAS(on);
+}
+
 at::Tensor product(const at::Tensor& a, const at::Tensor& b) {
+  if (!a.is_cpu()) return at::mm(a, b);
   const bool right_is_transposed = b.stride(1) != 1;
   return product(a, b,
                  table_in_force().of(right_is_transposed ? GemmKind::fp32_forward : GemmKind::fp32_input_gradient));
 }
 
 void add_product(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b) {
+  if (!out.is_cpu()) return add_product_by_torch(out, a, b);
   const GemmKind kind = a.scalar_type() == at::kBFloat16 ? GemmKind::bf16_weight_gradient
                         : a.size(1) < kFewRows           ? GemmKind::fp32_weight_gradient_few_rows
                                                          : GemmKind::fp32_weight_gradient;

@@ -26,8 +26,8 @@ std::string_view name_of(KernelForm form) {
   throw internal_error("a kernel form without a name");
 }
 
-KernelForm kernel_form(const at::Tensor& tensor) {
-  if (tensor.is_cpu()) return host_form();
+KernelForm kernel_form(c10::Device device) {
+  if (device.is_cpu()) return host_form();
   return kernels::device::computes_on_gpu() ? KernelForm::kokkos : KernelForm::torch;
 }
 

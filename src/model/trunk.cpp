@@ -2,11 +2,13 @@
 #include "model/trunk.hpp"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/ones.h>
+#include <ATen/ops/sum.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
@@ -15,6 +17,8 @@
 #include "base/error.hpp"
 #include "kernels/work_times.hpp"
 #include "model/gemm.hpp"
+#include "model/kernel_form.hpp"
+#include "model/kernel_types.hpp"
 #include "model/position_embedding.hpp"
 
 namespace msn {
@@ -50,17 +54,69 @@ void add_to_class_rows(const at::Tensor& x, const at::Tensor& dcls, const ViewGr
   }
 }
 
-/// For every row of the packed matrix: which image's class token it is, or -1.
-at::Tensor image_of_class_row(const ViewGroups& groups) {
+/// For every row of the packed matrix: which image's class token it is, or -1. Made on `device`.
+at::Tensor image_of_class_row(const ViewGroups& groups, at::Device device) {
+  const auto options = at::TensorOptions(at::kLong).device(device);
   std::vector<at::Tensor> parts;
   std::int64_t image = 0;
   for (const ViewGroup& group : groups) {
-    const at::Tensor part = at::full({group.images(), group.tokens()}, -1, at::kLong);
-    for (std::int64_t i = 0; i < group.images(); ++i)
-      part.mutable_data_ptr<std::int64_t>()[i * group.tokens()] = image++;
+    const at::Tensor part = at::full({group.images(), group.tokens()}, -1, options);
+    part.select(1, 0).copy_(at::arange(image, image + group.images(), options));
+    image += group.images();
     parts.push_back(part.flatten());
   }
   return at::cat(parts);
+}
+
+// LibTorch adds a bias within the product, at no cost on a GPU. The kernels of the other forms add it on their way.
+
+/// Whether the products of the MLP and of the projection have their biases added.
+bool products_add_biases(const at::Tensor& x) {
+  return kernel_form(x) == KernelForm::torch;
+}
+
+/// Whether those of queries, keys and values have: attention of devices takes them so.
+bool attention_takes_biases(const at::Tensor& x) {
+  return kernel_form(x) == KernelForm::rows;
+}
+
+at::Tensor product_of(const at::Tensor& x, const Linear& layer, bool add_bias) {
+  const at::Tensor weight = layer.weight.t();
+  return add_bias ? product_with_bias(x, weight, layer.compute_bias) : product(x, weight);
+}
+
+/// The gradients of patches [images, visible, width] summed by their positions `keep` [images, visible]: [positions,
+/// width]. In an order that is the same each time, unlike that of index_add_() on a GPU.
+at::Tensor sum_by_position(const at::Tensor& dpatches, const at::Tensor& keep, std::int64_t positions) {
+  const at::Tensor all = at::zeros({dpatches.size(0), positions, dpatches.size(2)}, dpatches.options());
+  all.scatter_(1, keep.unsqueeze(2).expand_as(dpatches), dpatches);
+  return at::sum(all, {0}, false, accumulate_type(dpatches.scalar_type()));
+}
+
+void add_column_sums(const at::Tensor& sums, const at::Tensor& matrix) {
+  sums.add_(at::sum(matrix, {0}, false, sums.scalar_type()));
+}
+
+/// The rows of one group: of the queries, of keys and values.
+struct AttentionRows {
+  std::int64_t query, queries, row, rows, images;
+};
+
+AttentionInput attention_input(const AttentionRows& part, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                               const at::Tensor& biases, std::int64_t heads) {
+  AttentionInput in;
+  in.q = q.narrow(0, part.query, part.queries);
+  in.k = k.narrow(0, part.row, part.rows);
+  in.v = v.narrow(0, part.row, part.rows);
+  in.images = part.images;
+  in.heads = heads;
+  if (attention_takes_biases(q)) {
+    const std::int64_t width = q.size(1);
+    in.q_bias = biases.narrow(0, 0, width);
+    in.k_bias = biases.narrow(0, width, width);
+    in.v_bias = biases.narrow(0, 2 * width, width);
+  }
+  return in;
 }
 
 }  // namespace
@@ -79,16 +135,16 @@ Trunk::Trunk(const Parameters& parameters, const VitShape& shape, const at::Tens
   }
   for (std::int64_t i = 0; i < shape.depth; ++i) {
     const std::string name = "blocks." + std::to_string(i) + ".";
-    blocks_.push_back({parameters.segment(name + "norm1.weight").offset, Affine(parameters, name + "norm1"),
+    blocks_.push_back({parameters.segment(name + "norm1.weight").offset, Affine(parameters, name + "norm1", weights),
                        Linear(parameters, name + "attn.qkv", weights), Linear(parameters, name + "attn.proj", weights),
-                       Affine(parameters, name + "norm2"), Linear(parameters, name + "mlp.fc1", weights),
+                       Affine(parameters, name + "norm2", weights), Linear(parameters, name + "mlp.fc1", weights),
                        Linear(parameters, name + "mlp.fc2", weights)});
   }
 }
 
 const at::Tensor& Trunk::resampling(std::int64_t grid) const {
   at::Tensor& matrix = resamplings_[grid];
-  if (!matrix.defined()) matrix = position_resampling(shape_.grid, grid).to(positions_.scalar_type());
+  if (!matrix.defined()) matrix = position_resampling(shape_.grid, grid).to(positions_.options());
   return matrix;
 }
 
@@ -134,7 +190,9 @@ void Trunk::embed_all_backward(const at::Tensor& dx, const ViewGroups& groups) c
     patch_embed_.bias_gradient.add_(dpositions.sum(0));
     const at::Tensor dpatches = gradients.dpatches.flatten(0, 1);
     add_product(patch_embed_.weight_gradient, dpatches.t(), group.patches.flatten(0, 1));
-    if (group.keep.defined()) {
+    if (group.keep.defined() && group.keep.dim() == 2 && kernel_form(dx) != KernelForm::rows) {
+      dpositions = sum_by_position(gradients.dpatches, group.keep, group.grid * group.grid);
+    } else if (group.keep.defined()) {
       if (group.keep.dim() == 2) dpositions = dpatches.to(dpositions.scalar_type());
       dpositions = at::zeros({group.grid * group.grid, shape_.width}, dpositions.options())
                        .index_add_(0, group.keep.flatten(), dpositions);
@@ -155,7 +213,7 @@ at::Tensor Trunk::row_scale(const ViewGroups& groups, std::size_t block, Branch 
         group.branch_scale.defined()
             ? group.branch_scale[static_cast<std::int64_t>(block)][static_cast<std::int64_t>(branch)]
             : at::ones({group.images()}, positions_.options());
-    parts.push_back(one_token ? factors : factors.repeat_interleave(group.tokens()));
+    parts.push_back(one_token ? factors : factors.unsqueeze(1).expand({group.images(), group.tokens()}).reshape({-1}));
   }
   return at::cat(parts);
 }
@@ -183,15 +241,17 @@ Stream Trunk::block_forward(std::size_t index, const Stream& stream, const ViewG
   const Block& block = blocks_[index];
   const bool last = index + 1 == blocks_.size();
   const std::int64_t d = shape_.width;
+  const bool biased = products_add_biases(stream.x), qkv_biased = !attention_takes_biases(stream.x);
+  const auto unless_biased = [&](const at::Tensor& bias) { return biased ? at::Tensor() : bias; };
   LayerNormed norm1 = add_layer_norm(stream, block.norm1);
   at::Tensor projected, q, k, v;
   if (last) {
-    q = product(class_rows(norm1.normed, groups), block.qkv.rows(0, d).weight.t());
-    projected = product(norm1.normed, block.qkv.rows(d, 3 * d).weight.t());
+    q = product_of(class_rows(norm1.normed, groups), block.qkv.rows(0, d), qkv_biased);
+    projected = product_of(norm1.normed, block.qkv.rows(d, 3 * d), qkv_biased);
     k = projected.narrow(1, 0, d);
     v = projected.narrow(1, d, d);
   } else {
-    projected = product(norm1.normed, block.qkv.weight.t());
+    projected = product_of(norm1.normed, block.qkv, qkv_biased);
     q = projected.narrow(1, 0, d);
     k = projected.narrow(1, d, d);
     v = projected.narrow(1, 2 * d, d);
@@ -203,20 +263,19 @@ Stream Trunk::block_forward(std::size_t index, const Stream& stream, const ViewG
   for (const ViewGroup& group : groups) {
     const std::int64_t rows = rows_of(group);
     const std::int64_t queries = last ? group.images() : rows;
-    const at::Tensor log_sums = attention(
-        {q.narrow(0, query, queries), k.narrow(0, row, rows), v.narrow(0, row, rows), block.qkv.bias.narrow(0, 0, d),
-         block.qkv.bias.narrow(0, d, d), block.qkv.bias.narrow(0, 2 * d, d), group.images(), shape_.heads},
-        mixed.narrow(0, query, queries), tape != nullptr);
-    if (tape != nullptr) tape->log_sums.push_back(log_sums);
+    const AttentionTape left =
+        attention(attention_input({query, queries, row, rows, group.images()}, q, k, v, block.qkv.bias, shape_.heads),
+                  mixed.narrow(0, query, queries), tape != nullptr);
+    if (tape != nullptr) tape->attention.push_back(left);
     row += rows;
     query += queries;
   }
   LayerNormed norm2 =
-      add_layer_norm({last ? class_rows(norm1.sum, groups) : norm1.sum, product(mixed, block.proj.weight.t()),
-                      block.proj.bias, row_scale(groups, index, Branch::attention)},
+      add_layer_norm({last ? class_rows(norm1.sum, groups) : norm1.sum, product_of(mixed, block.proj, biased),
+                      unless_biased(block.proj.bias), row_scale(groups, index, Branch::attention)},
                      block.norm2);
-  const at::Tensor hidden = product(norm2.normed, block.fc1.weight.t());
-  const at::Tensor activated = bias_gelu(hidden, block.fc1.bias, tape == nullptr);
+  const at::Tensor hidden = product_of(norm2.normed, block.fc1, biased);
+  const at::Tensor activated = bias_gelu(hidden, unless_biased(block.fc1.bias), tape == nullptr);
   const at::Tensor x = norm2.sum;
   if (tape != nullptr) {
     if (recompute_ == Recompute::norms_and_activations) norm2.normed.reset();
@@ -230,7 +289,8 @@ Stream Trunk::block_forward(std::size_t index, const Stream& stream, const ViewG
     tape->hidden = hidden;
     if (recompute_ == Recompute::nothing) tape->activated = activated;
   }
-  return {x, product(activated, block.fc2.weight.t()), block.fc2.bias, row_scale(groups, index, Branch::mlp)};
+  return {x, product_of(activated, block.fc2, biased), unless_biased(block.fc2.bias),
+          row_scale(groups, index, Branch::mlp)};
 }
 
 void Trunk::backward(const at::Tensor& dcls, Tape& tape, const OnReady& on_ready) const {
@@ -262,7 +322,8 @@ StreamGradient Trunk::block_backward(std::size_t index, const StreamGradient& gr
 
   const at::Tensor dhidden = product(gradient.dbranch, block.fc2.weight);
   const bool activate = !tape.activated.defined();
-  bias_gelu_backward(dhidden, tape.hidden, block.fc1.bias, block.fc1.bias_gradient, activate);
+  bias_gelu_backward(dhidden, tape.hidden, products_add_biases(dhidden) ? at::Tensor() : block.fc1.bias,
+                     block.fc1.bias_gradient, activate);
   add_product(block.fc2.weight_gradient, gradient.dbranch.t(), activate ? tape.hidden : tape.activated);
   tape.hidden.reset();
   tape.activated.reset();
@@ -283,27 +344,28 @@ StreamGradient Trunk::block_backward(std::size_t index, const StreamGradient& gr
   for (std::size_t g = 0; g < groups.size(); ++g) {
     const std::int64_t rows = rows_of(groups[g]);
     const std::int64_t queries = last ? groups[g].images() : rows;
-    attention_backward({tape.q.narrow(0, query, queries), tape.k.narrow(0, row, rows), tape.v.narrow(0, row, rows),
-                        block.qkv.bias.narrow(0, 0, d), block.qkv.bias.narrow(0, d, d),
-                        block.qkv.bias.narrow(0, 2 * d, d), groups[g].images(), shape_.heads},
-                       dmixed.narrow(0, query, queries), tape.log_sums[g],
-                       {tape.q.narrow(0, query, queries), tape.k.narrow(0, row, rows), tape.v.narrow(0, row, rows),
-                        block.qkv.bias_gradient.narrow(0, 0, d), block.qkv.bias_gradient.narrow(0, d, d),
-                        block.qkv.bias_gradient.narrow(0, 2 * d, d), groups[g].images(), shape_.heads});
+    const AttentionRows part{query, queries, row, rows, groups[g].images()};
+    attention_backward(attention_input(part, tape.q, tape.k, tape.v, block.qkv.bias, shape_.heads),
+                       dmixed.narrow(0, query, queries), tape.attention[g],
+                       attention_input(part, tape.q, tape.k, tape.v, block.qkv.bias_gradient, shape_.heads));
     row += rows;
     query += queries;
   }
+  tape.attention.clear();
   if (!tape.norm1.normed.defined()) tape.norm1.normed = layer_norm_again(tape.norm1, block.norm1);
   const Linear into_rows = last ? block.qkv.rows(d, 3 * d) : block.qkv;
+  const bool sum_for_biases = !attention_takes_biases(tape.qkv);
+  if (sum_for_biases) add_column_sums(into_rows.bias_gradient, tape.qkv);
   add_product(into_rows.weight_gradient, tape.qkv.t(), tape.norm1.normed);
   const at::Tensor dnormed1 = product(tape.qkv, into_rows.weight);
   if (last) {
     const Linear queries = block.qkv.rows(0, d);
+    if (sum_for_biases) add_column_sums(queries.bias_gradient, tape.q);
     add_product(queries.weight_gradient, tape.q.t(), class_rows(tape.norm1.normed, groups));
     add_to_class_rows(dnormed1, product(tape.q, queries.weight), groups);
   }
   return layer_norm_backward(dnormed1, tape.norm1, block.norm1, middle.dx,
-                             last ? image_of_class_row(groups) : at::Tensor(),
+                             last ? image_of_class_row(groups, dnormed1.device()) : at::Tensor(),
                              index == 0 ? at::Tensor() : row_scale(groups, index - 1, Branch::mlp),
                              index == 0 ? at::Tensor() : blocks_[index - 1].fc2.bias_gradient);
 }

@@ -35,11 +35,11 @@ using ViewGroups = std::vector<ViewGroup>;
 /// What one forward pass leaves for its backward pass. Used once.
 struct Tape {
   struct Block {
-    LayerNormed norm1;                 ///< Its sum is the block's input. `normed` is undefined if it is recomputed.
-    at::Tensor qkv;                    ///< Without their biases; in the last block of keys and values only.
-    at::Tensor q, k, v;                ///< Views of it, but for the last block's queries.
-    std::vector<at::Tensor> log_sums;  ///< Of attention, one a group.
-    at::Tensor mixed;                  ///< Attention's output, before the projection.
+    LayerNormed norm1;                     ///< Its sum is the block's input. `normed` is undefined if it is recomputed.
+    at::Tensor qkv;                        ///< In the last block of keys and values only.
+    at::Tensor q, k, v;                    ///< Views of it, but for the last block's queries.
+    std::vector<AttentionTape> attention;  ///< One a group.
+    at::Tensor mixed;                      ///< Attention's output, before the projection.
     LayerNormed norm2;
     at::Tensor hidden;     ///< Before the bias and the GELU.
     at::Tensor activated;  ///< After them; undefined if it is recomputed.

@@ -76,6 +76,7 @@ StepBundle bundle_of(const Json& json) {
   json.at("instruction_set").get_to(bundle.surroundings.instruction_set);
   bundle.surroundings.processor = json.value("processor", "");  // Absent where there was one back end of products.
   bundle.surroundings.gemm = json.value("gemm", "");
+  bundle.surroundings.device = json.value("device", "");
   json.at("config_digest").get_to(bundle.config_digest);
   json.at("data_fingerprint").get_to(bundle.data_fingerprint);
   if (const Json& checkpoint = json.at("checkpoint"); !checkpoint.is_null())
@@ -152,10 +153,10 @@ void compare_ranks(const StepBundle& recorded, const StepBundle& now, Match matc
 
 }  // namespace
 
-BundleFacts bundle_facts(const Config& config, int threads, const std::string& data_fingerprint) {
-  return {config.train.seed, static_cast<std::uint64_t>(config.train.global_batch),
-          threads,           config_digest(config),
-          data_fingerprint,  std::nullopt};
+BundleFacts bundle_facts(const Config& config, int threads, const std::string& device,
+                         const std::string& data_fingerprint) {
+  return {config.train.seed,     static_cast<std::uint64_t>(config.train.global_batch), threads, device,
+          config_digest(config), data_fingerprint, std::nullopt};
 }
 
 StepBundle make_bundle(const World& world, const BundleFacts& facts, std::uint64_t step, const TrainingInput& input,
@@ -170,7 +171,7 @@ StepBundle make_bundle(const World& world, const BundleFacts& facts, std::uint64
   bundle.position = batch.position - static_cast<std::uint64_t>(world.rank()) * batch.samples.size();
   bundle.seed = facts.seed;
   bundle.global_batch = facts.global_batch;
-  bundle.surroundings = surroundings_here(world, facts.threads);
+  bundle.surroundings = surroundings_here(world, facts.threads, facts.device);
   bundle.config_digest = facts.config_digest;
   bundle.data_fingerprint = facts.data_fingerprint;
   bundle.checkpoint = facts.checkpoint;
@@ -195,6 +196,7 @@ std::string bundle_text(const StepBundle& bundle) {
             {"instruction_set", bundle.surroundings.instruction_set},
             {"processor", bundle.surroundings.processor},
             {"gemm", bundle.surroundings.gemm},
+            {"device", bundle.surroundings.device},
             {"config_digest", bundle.config_digest},
             {"data_fingerprint", bundle.data_fingerprint},
             {"checkpoint", bundle.checkpoint ? Json(*bundle.checkpoint) : Json()},

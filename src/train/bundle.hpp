@@ -49,12 +49,14 @@ struct BundleFacts {
   std::uint64_t seed = 0;
   std::uint64_t global_batch = 0;
   int threads = 1;
+  std::string device;  ///< As StepSurroundings::device.
   std::string config_digest;
   std::string data_fingerprint;
   std::optional<std::uint64_t> checkpoint;
 };
 
-BundleFacts bundle_facts(const Config& config, int threads, const std::string& data_fingerprint);
+BundleFacts bundle_facts(const Config& config, int threads, const std::string& device,
+                         const std::string& data_fingerprint);
 
 /// The bundle of the step with this number, whose reduced gradients `state` still holds. The same on every rank; all
 /// ranks call.

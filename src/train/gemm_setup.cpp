@@ -55,23 +55,24 @@ Choice choose(const fs::path& asked, const std::optional<StepSurroundings>& reco
   return {*before, "as recorded; a new run would take " + to_text(choice.table) + ", " + choice.why};
 }
 
-void tell_of_other_processors(const World& world) {
+/// A warning of the first rank that has another kind of processor than rank 0; empty: none has.
+std::string other_processor(const World& world) {
   const std::vector<std::string> processors = world.gather(kernels::processor_name());
   const std::vector<std::string> hosts = world.gather(world.host());
   for (std::size_t rank = 1; rank < processors.size(); ++rank) {
     if (processors[rank] == processors[0]) continue;
-    log::warn("rank " + std::to_string(rank) + " on " + hosts[rank] + " has another kind of processor (" +
-              processors[rank] + ") than rank 0 (" + processors[0] +
-              "), whose back ends of matrix products all ranks use");
-    return;
+    return "rank " + std::to_string(rank) + " on " + hosts[rank] + " has another kind of processor (" +
+           processors[rank] + ") than rank 0 (" + processors[0] + "), whose back ends of matrix products all ranks use";
   }
+  return {};
 }
 
-void set_up(const World& world, const std::function<Choice()>& decide) {
+GemmSetup set_up(const World& world, const std::function<Choice()>& decide) {
+  GemmSetup result;
   const std::string text = world.on_root([&] {
     const Choice choice = decide();
-    log::info("matrix products by " + to_text(choice.table) + ", " + choice.why + " (" + kernels::processor_name() +
-              ")");
+    result.choice = "matrix products by " + to_text(choice.table) + ", " + choice.why + " (" +
+                    kernels::processor_name() + ")";
     return to_text(choice.table);
   });
   world.agree([&] {
@@ -81,17 +82,18 @@ void set_up(const World& world, const std::function<Choice()>& decide) {
                         "start the same build of msn on all hosts");
     set_gemm(table);
   });
-  tell_of_other_processors(world);
+  result.warning = other_processor(world);
+  return result;
 }
 
 }  // namespace
 
-void set_up_gemm(const World& world, const fs::path& asked, const std::optional<StepSurroundings>& recorded) {
-  set_up(world, [&] { return choose(asked, recorded); });
+GemmSetup set_up_gemm(const World& world, const fs::path& asked, const std::optional<StepSurroundings>& recorded) {
+  return set_up(world, [&] { return choose(asked, recorded); });
 }
 
-void set_up_gemm_of_run(const World& world, const Config& config, const std::optional<fs::path>& checkpoint) {
-  set_up(world, [&] {
+GemmSetup set_up_gemm_of_run(const World& world, const Config& config, const std::optional<fs::path>& checkpoint) {
+  return set_up(world, [&] {
     std::optional<StepSurroundings> recorded;
     if (checkpoint) {
       const Manifest manifest = read_manifest(*checkpoint);
@@ -100,6 +102,11 @@ void set_up_gemm_of_run(const World& world, const Config& config, const std::opt
     }
     return choose(config.runtime.gemm, recorded);
   });
+}
+
+void tell(const GemmSetup& setup) {
+  log::info(setup.choice);
+  if (!setup.warning.empty()) log::warn(setup.warning);
 }
 
 }  // namespace msn

@@ -2,6 +2,7 @@
 #include "train/gradient_buckets.hpp"
 
 #include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 
 #include <chrono>
 #include <string>
@@ -30,10 +31,15 @@ std::vector<Bucket> make_buckets(const Parameters& parameters, BucketSizes sizes
   return buckets;
 }
 
-GradientBuckets::GradientBuckets(const Parameters& parameters, const Communicator& communicator, BucketSizes sizes)
+GradientBuckets::GradientBuckets(const Parameters& parameters, const Communicator& communicator, BucketSizes sizes,
+                                 ReducePrecision precision)
     : parameters_(parameters), communicator_(communicator), buckets_(make_buckets(parameters, sizes)) {
   MSN_CHECK(parameters.gradient_flags().numel() >= static_cast<std::int64_t>(flag_count));
   works_.reserve(buckets_.size());
+  if (precision == ReducePrecision::full || communicator.size() == 1) return;
+  for (std::size_t bucket = 0; bucket < buckets_.size(); ++bucket) {
+    messages_.push_back(at::empty_like(with_flags(bucket), at::TensorOptions().dtype(at::kBFloat16)));
+  }
 }
 
 void GradientBuckets::compare_over_ranks() const {
@@ -75,11 +81,11 @@ void GradientBuckets::set_flag(std::size_t flag, double value) {
 
 void GradientBuckets::set_flag(std::size_t flag, const at::Tensor& value) {
   MSN_CHECK(flag < flag_count && works_.empty());
-  flag_sum_tensor(flag).copy_(value.view({}));
+  flag_sum_tensor(flag).copy_(value.view(at::IntArrayRef()));
 }
 
 /// The bucket's gradients, with the flags behind those of the first.
-at::Tensor GradientBuckets::message(std::size_t bucket) const {
+at::Tensor GradientBuckets::with_flags(std::size_t bucket) const {
   const auto [begin, end] = buckets_[bucket];
   if (bucket > 0) return parameters_.gradients().narrow(0, begin, end - begin);
   const std::int64_t flags = parameters_.gradient_flags().numel();
@@ -89,8 +95,10 @@ at::Tensor GradientBuckets::message(std::size_t bucket) const {
 void GradientBuckets::ready_from(std::int64_t offset) {
   const kernels::TimedWork timed(kernels::Work::gradient_sum);
   while (works_.size() < buckets_.size() && buckets_[works_.size()].begin >= offset) {
-    const std::string name = "gradients " + std::to_string(works_.size());
-    works_.push_back(communicator_.start_sum(message(works_.size()), name));
+    const std::size_t bucket = works_.size();
+    at::Tensor message = with_flags(bucket);
+    if (!messages_.empty()) message = messages_[bucket].copy_(message);
+    works_.push_back(communicator_.start_sum(message, "gradients " + std::to_string(bucket)));
   }
 }
 
@@ -99,9 +107,10 @@ void GradientBuckets::finish() {
   const kernels::TimedWork timed(kernels::Work::gradient_sum);
   using Clock = std::chrono::steady_clock;
   const Clock::time_point began = Clock::now();
-  for (const auto& work : works_) {
-    work->wait();
-    seconds_ += work->seconds();
+  for (std::size_t bucket = 0; bucket < works_.size(); ++bucket) {
+    works_[bucket]->wait();
+    seconds_ += works_[bucket]->seconds();
+    if (!messages_.empty()) with_flags(bucket).copy_(messages_[bucket]);
   }
   exposed_seconds_ = seconds_since(began);
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/injected.hpp"
 
-#include <cstddef>
+#include <ATen/core/Tensor.h>
+
 #include <limits>
 
 #include "base/inject.hpp"
@@ -11,18 +12,16 @@ namespace msn {
 namespace {
 
 void flip_bit(const at::Tensor& tensor) {
-  constexpr std::size_t low_bit = 3;  // Of a little-endian number's first byte.
-  auto* bytes = static_cast<unsigned char*>(tensor.mutable_data_ptr());
-  const auto element = static_cast<std::size_t>(tensor.numel() / 2) * tensor.itemsize();
-  bytes[element] = static_cast<unsigned char>(bytes[element] ^ (1U << low_bit));
+  constexpr int low_bit = 3;  // Of a little-endian number's first byte.
+  tensor.flatten().narrow(0, tensor.numel() / 2, 1).view(at::kByte).narrow(0, 0, 1).bitwise_xor_(1 << low_bit);
 }
 
 constexpr const char* kTensor = "blocks.0.attn.qkv.weight";
 
 }  // namespace
 
-void inject_into_gradient(TrainState& state, int rank) {
-  if (!inject("gradient", state.step, rank)) return;
+void inject_into_gradient(TrainState& state, std::uint64_t step, int rank) {
+  if (!inject("gradient", step, rank)) return;
   state.online.gradient(kTensor).flatten()[0].fill_(std::numeric_limits<double>::infinity());
 }
 

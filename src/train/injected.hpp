@@ -10,7 +10,7 @@ namespace msn {
 
 /// Point "gradient-N": one element of this rank's gradient, of an encoder's tensor in the middle of the buffer, is
 /// infinite before the backward pass adds to it and before it is reduced.
-void inject_into_gradient(TrainState& state, int rank);
+void inject_into_gradient(TrainState& state, std::uint64_t step, int rank);
 
 /// Point "loss-N": this rank's loss is not a number, and so is its gradient. Point "loss-value-N": the loss alone.
 void inject_into_loss(LossResult& loss, std::uint64_t step, int rank);

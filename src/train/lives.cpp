@@ -130,7 +130,7 @@ void Life::begin(const Config& config, const RunFacts& facts) {
     lease_.require();
     write_durably(run_ / "config.toml", to_toml(config));
     number_ = 1 + (lives.empty() ? 0 : number(lives.back(), "life").value_or(lives.size()));
-    const StepSurroundings here = surroundings_here(world_, facts.threads);
+    const StepSurroundings here = surroundings_here(world_, facts.threads, facts.device);
     lives.push_back({{"life", *number_},
                      {"generation", lease_.generation()},
                      {"started", now_text()},
@@ -142,6 +142,7 @@ void Life::begin(const Config& config, const RunFacts& facts) {
                      {"instruction_set", here.instruction_set},
                      {"processor", here.processor},
                      {"gemm", here.gemm},
+                     {"device", here.device},
                      {"backend", facts.backend},
                      {"hdf5", h5::library_version()},
                      {"config_digest", digest},

@@ -22,6 +22,7 @@ namespace msn {
 struct RunFacts {
   int threads = 1;
   std::string backend;  ///< Which collectives, device, type.
+  std::string device;   ///< As StepSurroundings::device.
   std::string data_fingerprint;
   std::uint64_t first_step = 0;   ///< Completed steps at its begin.
   std::vector<RankPlace> places;  ///< Of all ranks.

@@ -5,8 +5,9 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <vector>
 
-#include "kernels/update_scalars.hpp"
+#include "kernels/adamw.hpp"
 #include "objective/schedules.hpp"
 #include "train/state.hpp"
 
@@ -18,6 +19,10 @@ struct OptimizerOptions {
   bool freeze_prototypes = false;  ///< They are not updated.
   int ranks = 1;                   ///< That the gradients of `TrainState::online` are summed over.
 };
+
+/// What is updated and how, with gradients that are multiplied by `clip` and made means over ranks. Decayed is every
+/// encoder tensor with more than one dimension, class token and positions included.
+std::vector<kernels::UpdateRange> update_ranges(const TrainState& state, const OptimizerOptions& options, double clip);
 
 /// 2-norms of the gradients averaged over the ranks. Not finite if any gradient is not.
 struct GradientNorms {
@@ -38,25 +43,6 @@ GradientNorms gradient_norms(const TrainState& state, const OptimizerOptions& op
 /// are any.
 void update_state(TrainState& state, const OptimizerOptions& options, const GradientNorms& norms,
                   const ScheduleValues& schedule, const WeightShadows& shadows = {});
-
-// The same for hosts that do not wait for their device: what it finds out stays in its memory. A captured graph may
-// hold all three device_ functions. They compute in any form but KernelForm::rows, in host memory as on a GPU.
-
-/// What the host knows of an update: `count` is its number, from 1. clip_factor and alive are 1.
-kernels::UpdateScalars update_scalars(const ScheduleValues& schedule, std::int64_t count);
-
-/// gradient_norms() as float64 [2], encoder and prototypes, where the gradients are.
-at::Tensor device_gradient_norms(const TrainState& state, const OptimizerOptions& options);
-
-/// Completes `scalars`, kernels::UpdateScalars as float64 [kUpdateScalars] beside the state: clip_factor from the
-/// norms; and alive, which becomes 0 unless both norms are finite and `not_finite`, one number of any type, is 0. An
-/// alive of 0 stays so until the host writes 1: it stops later updates, too.
-void device_decide_update(const at::Tensor& scalars, const at::Tensor& norms, const at::Tensor& not_finite,
-                          const OptimizerOptions& options);
-
-/// update_state() by `scalars`. Where alive is 0, weights, moments, target and shadows keep their bits.
-void device_update_state(TrainState& state, const OptimizerOptions& options, const at::Tensor& scalars,
-                         const WeightShadows& shadows = {});
 
 /// Bytes that gradient_norms() and update_state() together read and write.
 std::int64_t optimizer_bytes(const TrainState& state, const OptimizerOptions& options, bool shadows);

@@ -11,12 +11,11 @@
 #include "base/files.hpp"
 #include "base/log.hpp"
 #include "checkpoint/checkpoint.hpp"
-#include "comm/mpi_communicator.hpp"
 #include "data/sampler.hpp"
 #include "train/gemm_setup.hpp"
 #include "train/non_finite.hpp"
+#include "train/placement.hpp"
 #include "train/setup.hpp"
-#include "train/steps.hpp"
 #include "train/threads.hpp"
 
 namespace msn {
@@ -93,14 +92,15 @@ ReplayResult replay(const World& world, const Config& config, const ReplayOption
   const std::uint64_t per_epoch = steps_per_epoch(input.epoch_images, config.train.global_batch);
   world.agree([&] { check_same_data(recorded, input.fingerprint, per_epoch, where); });
   const auto checkpoint = find_start(world, options.run, recorded);
+  Placement placement(world, options.gpu);
   const int threads = set_up_threads(world, config.runtime.threads);
-  set_up_gemm(world, config.runtime.gemm, recorded.surroundings);
+  tell(set_up_gemm(world, config.runtime.gemm, recorded.surroundings));
+  placement.set_up(world, config);
   std::tie(result.match, result.why_not_bits) =
-      expected_match(recorded.surroundings, surroundings_here(world, threads));
+      expected_match(recorded.surroundings, surroundings_here(world, threads, placement.name()));
 
-  MpiCommunicator communicator(world);
   const at::ScalarType type = scalar_type(config.train.precision);
-  TrainState state(vit_shape(config.model), config.model.prototypes, type);
+  TrainState state(vit_shape(config.model), config.model.prototypes, type, placement.device());
   load_state(world, config, checkpoint, state);
   result.first_step = state.step;
   log::info("running steps " + std::to_string(state.step + 1) + " to " + std::to_string(recorded.step) +
@@ -109,12 +109,12 @@ ReplayResult replay(const World& world, const Config& config, const ReplayOption
   const std::unique_ptr<BatchSource> batches = make_batches(input, config, world, state.step);
   std::unique_ptr<Steps> steps;
   world.agree([&] {
-    check_precision(config);
-    steps = make_host_steps({state, config, communicator, schedules, *batches, world.rank()});
+    check_precision(config, placement.device());
+    steps = placement.make_steps({state, config, placement.of_state(), schedules, *batches, world.rank()});
   });
   steps->buckets().compare_over_ranks();
 
-  const BundleFacts facts = bundle_facts(config, threads, input.fingerprint);
+  const BundleFacts facts = bundle_facts(config, threads, placement.name(), input.fingerprint);
   auto reported = std::chrono::steady_clock::now();
   for (;;) {
     const std::uint64_t number = state.step + 1;
@@ -134,7 +134,7 @@ ReplayResult replay(const World& world, const Config& config, const ReplayOption
       reported = std::chrono::steady_clock::now();
     }
   }
-  communicator.shutdown();
+  placement.shutdown();
   result.differences = differences(recorded, result.replayed, result.match);
   return result;
 }

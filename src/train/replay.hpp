@@ -4,9 +4,11 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "comm/gpus.hpp"
 #include "comm/world.hpp"
 #include "config/config.hpp"
 #include "train/bundle.hpp"
@@ -16,6 +18,7 @@ namespace msn {
 struct ReplayOptions {
   std::filesystem::path run;
   std::filesystem::path bundle;
+  std::optional<Gpu> gpu;  ///< This rank's, bound (bind_gpu); none: processors compute.
 };
 
 struct ReplayResult {

@@ -105,9 +105,10 @@ std::optional<fs::path> open_run(const World& world, const fs::path& run, const 
   return chosen.empty() ? std::nullopt : std::optional<fs::path>(chosen);
 }
 
-void tell_if_not_comparable(const World& world, const fs::path& checkpoint, int threads) {
+void tell_if_not_comparable(const World& world, const fs::path& checkpoint, int threads, const std::string& device) {
   world.on_root([&]() -> std::string {
-    const std::string why = why_not_bits(surroundings_of(read_manifest(checkpoint)), surroundings_here(world, threads));
+    const std::string why =
+        why_not_bits(surroundings_of(read_manifest(checkpoint)), surroundings_here(world, threads, device));
     if (!why.empty())
       log::warn("not bit-comparable with the run's earlier life, but equal to rounding, because " + why);
     return "";

@@ -34,6 +34,7 @@ std::optional<std::filesystem::path> open_run(const World& world, const std::fil
 
 /// Says once, in the log, if the numbers from here on are not those of the earlier life to the last bit, and why: other
 /// ranks, threads, libraries or instructions than those that wrote `checkpoint`. All ranks call.
-void tell_if_not_comparable(const World& world, const std::filesystem::path& checkpoint, int threads);
+void tell_if_not_comparable(const World& world, const std::filesystem::path& checkpoint, int threads,
+                            const std::string& device = {});
 
 }  // namespace msn

@@ -9,6 +9,7 @@
 #include "checkpoint/checkpoint.hpp"
 #include "kernels/instruction_set.hpp"
 #include "train/host_state.hpp"
+#include "model/gemm.hpp"
 #include "train/initial_weights.hpp"
 #include "train/plan.hpp"
 
@@ -36,12 +37,21 @@ std::string name_of(Precision precision) {
   MSN_CHECK(!"a precision");
 }
 
-void check_precision(const Config& config) {
+void check_precision(const Config& config, at::Device device) {
+  if (!device.is_cpu()) return;
+  if (config.train.precision == Precision::tf32) {
+    throw config_error("TensorFloat-32 products are those of a GPU, and this run is on processors",
+                       "train.precision = \"tf32\"", "train with \"fp32\", or on a GPU with --device cuda");
+  }
   if (config.train.precision != Precision::bf16 || config.runtime.allow_slow_bf16 || kernels::has_native_bf16()) return;
-  throw config_error("this processor has no instructions for bfloat16 (AVX512_BF16, AMX-BF16) and would be slower with it "
-                     "than with float32",
-                     "train.precision = \"bf16\"",
-                     "train with \"fp32\", or insist with --set runtime.allow_slow_bf16=true");
+  throw config_error(
+      "this processor has no instructions for bfloat16 (AVX512_BF16, AMX-BF16) and would be slower with it "
+      "than with float32",
+      "train.precision = \"bf16\"", "train with \"fp32\", or insist with --set runtime.allow_slow_bf16=true");
+}
+
+void set_up_precision(const Config& config) {
+  set_tf32_products(config.train.precision == Precision::tf32);
 }
 
 TrainingInput open_input_of_run(const World& world, const Config& config) {

@@ -2,7 +2,8 @@
 // What training and the replay of a step do alike before their first step.
 #pragma once
 
-#include <ATen/core/ScalarType.h>
+#include <c10/core/Device.h>
+#include <c10/core/ScalarType.h>
 
 #include <cstdint>
 #include <filesystem>
@@ -20,11 +21,15 @@ namespace msn {
 at::ScalarType scalar_type(Precision precision);
 /// The type that the trunk computes in.
 at::ScalarType compute_type(Precision precision);
-/// "fp32", "fp64" or "bf16".
+/// As train.precision is written.
 std::string name_of(Precision precision);
 
-/// Throws config_error if the configuration asks for bf16 of a processor that has no instructions for it.
-void check_precision(const Config& config);
+/// Throws config_error if the configuration asks for tf32 of a processor, or for bf16 of one that has no instructions
+/// for it.
+void check_precision(const Config& config, at::Device device = at::kCPU);
+
+/// Has a GPU's products of float32 computed as the configuration says: from TensorFloat-32 operands or in full.
+void set_up_precision(const Config& config);
 
 /// open_input() beside what else the run needs of a rank's memory. All ranks call.
 TrainingInput open_input_of_run(const World& world, const Config& config);

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 
 #include "kernels/work_times.hpp"
 #include "objective/prior.hpp"
@@ -40,7 +41,7 @@ Stepper::Stepper(TrainState& state, const Config& config, const Communicator& co
       micro_batch_(config.train.micro_batch),
       log_prior_(log_prior(config.loss, state.online.segment("prototypes").shape[0]).to(state.online.device())),
       communicator_(communicator),
-      buckets_(state.online, communicator, bucket_sizes(config.runtime)),
+      buckets_(state.online, communicator, bucket_sizes(config.runtime), config.train.reduce_precision),
       sections_(sections),
       online_shadow_(shadow_of(state.online, config.train.precision)),
       target_shadow_(shadow_of(state.target, config.train.precision)),
@@ -55,10 +56,12 @@ StepReport Stepper::run(const StepInput& input, const ScheduleValues& schedule) 
   StepReport report;
   const BufferSnapshot before(state_);
   zero_gradients();
-  inject_into_gradient(state_, communicator_.rank());
+  inject_into_gradient(state_, state_.step, communicator_.rank());
   buckets_.begin();
-  forward_backward(input, schedule.sharpen, report);
+  forward_backward(input, schedule.sharpen, state_.step, report);
   finish_reduction(report);
+  report.prototypes_used =
+      at::zeros({report.objective.targets.size(1)}, at::kDouble).index_fill_(0, report.objective.chosen.cpu(), 1);
   const InSection section(sections_, Section::update);
   const GradientNorms norms = gradient_norms(state_, optimizer_);
   report.grad_norm = norms.encoder;
@@ -73,7 +76,27 @@ StepReport Stepper::run(const StepInput& input, const ScheduleValues& schedule) 
   return report;
 }
 
-void Stepper::forward_backward(const StepInput& input, double sharpen, StepReport& report) {
+void Stepper::enqueue(const StepInput& input, std::uint64_t completed, StepOnDevice& device) {
+  const at::NoGradGuard no_autograd;
+  StepReport report;
+  const BufferSnapshot before(state_);
+  zero_gradients();
+  inject_into_gradient(state_, completed, communicator_.rank());
+  buckets_.begin();
+  forward_backward(input, device.sharpen(), completed, report);
+  finish_reduction(report);
+  const InSection section(sections_, Section::update);
+  if (!device_optimizer_) device_optimizer_.emplace(state_, optimizer_, WeightShadows{online_shadow_, target_shadow_});
+  const at::Tensor norms = device_optimizer_->gradient_norms();
+  device_optimizer_->decide(device.update(), norms, buckets_.flag_sum_tensor(kNotFinite));
+  before.restore_unless(device.alive());
+  device_optimizer_->update(device.update());
+  device.write(report.objective.values, norms, report.objective.chosen);
+}
+
+template <class Sharpen>
+void Stepper::forward_backward(const StepInput& input, const Sharpen& sharpen, std::uint64_t completed,
+                               StepReport& report) {
   InSection section(sections_, Section::forward);
   const std::int64_t parts = micro_batches(input.target.images(), micro_batch_);
   const at::Tensor target_cls = forward_in_parts(target_trunk_, {input.target}, parts);
@@ -102,10 +125,13 @@ void Stepper::forward_backward(const StepInput& input, double sharpen, StepRepor
 
   report.objective =
       msn_loss(report.z, report.h, state_.online.value("prototypes"), sharpen, loss_, log_prior_, communicator_);
-  inject_into_loss(report.objective, state_.step, communicator_.rank());
-  report.prototypes_used =
-      at::zeros({report.objective.targets.size(1)}, at::kDouble).index_fill_(0, report.objective.chosen, 1);
-  buckets_.set_flag(kNotFinite, is_finite(report.objective.parts) ? 0 : 1);
+  inject_into_loss(report.objective, completed, communicator_.rank());
+  if constexpr (std::is_same_v<Sharpen, at::Tensor>) {
+    buckets_.set_flag(kNotFinite, not_finite_flag(report.objective.values));
+  } else {
+    report.objective.parts = parts_of(report.objective.values.cpu());
+    buckets_.set_flag(kNotFinite, is_finite(report.objective.parts) ? 0 : 1);
+  }
 
   section.next(Section::backward);
   std::vector<at::Tensor> dz;

@@ -4,6 +4,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <optional>
 #include <vector>
 
 #include "comm/communicator.hpp"
@@ -13,9 +14,11 @@
 #include "model/trunk.hpp"
 #include "objective/msn_loss.hpp"
 #include "objective/schedules.hpp"
+#include "train/device_optimizer.hpp"
 #include "train/gradient_buckets.hpp"
 #include "train/optimizer.hpp"
 #include "train/state.hpp"
+#include "train/step_on_device.hpp"
 
 namespace msn {
 
@@ -54,9 +57,16 @@ class Stepper {
   /// running statistics and counts.
   [[nodiscard]] StepReport run(const StepInput& input, const ScheduleValues& schedule);
 
+  /// The same step without a wait for the state's device: it goes by what `device` holds and writes what it finds there.
+  /// A captured graph may hold it. Counts nothing, on the device or on the host, but the batches of batch norms.
+  /// `completed`: steps before it, for faults that tests inject.
+  void enqueue(const StepInput& input, std::uint64_t completed, StepOnDevice& device);
+
  private:
   void zero_gradients();
-  void forward_backward(const StepInput& input, double sharpen, StepReport& report);
+  /// `sharpen` is a number of the host, or one on the device; then the report's numbers are not the host's either.
+  template <class Sharpen>
+  void forward_backward(const StepInput& input, const Sharpen& sharpen, std::uint64_t completed, StepReport& report);
   void finish_reduction(StepReport& report);
 
   TrainState& state_;
@@ -73,6 +83,7 @@ class Stepper {
   Trunk target_trunk_;
   Head online_head_;
   Head target_head_;
+  std::optional<DeviceOptimizer> device_optimizer_;  ///< Made by the first enqueue(), which runs eagerly.
 };
 
 }  // namespace msn

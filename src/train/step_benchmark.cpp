@@ -3,12 +3,14 @@
 
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/ones.h>
+#include <ATen/ops/ones_like.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cmath>
 #include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -16,19 +18,18 @@
 
 #include "base/error.hpp"
 #include "base/seconds_since.hpp"
-#include "comm/mpi_communicator.hpp"
 #include "data/sampler.hpp"
 #include "model/gemm.hpp"
 #include "objective/schedules.hpp"
-#include "train/batch_tensors.hpp"
+#include "train/device_event.hpp"
 #include "train/gemm_setup.hpp"
 #include "train/input.hpp"
 #include "train/optimizer.hpp"
+#include "train/placement.hpp"
 #include "train/plain_copy.hpp"
 #include "train/plan.hpp"
 #include "train/setup.hpp"
 #include "train/state.hpp"
-#include "train/step.hpp"
 #include "train/tensor_memory.hpp"
 #include "train/threads.hpp"
 
@@ -39,18 +40,24 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 /// FLOP/s of this rank in a product of two square matrices, by the back end of the model's.
-double gemm_rate(const World& world, at::ScalarType type) {
-  constexpr std::int64_t side = 1536;
+double gemm_rate(const World& world, at::ScalarType type, at::Device device) {
+  const std::int64_t side = device.is_cpu() ? 1536 : 8192;
   constexpr int repeats = 8;
-  const at::Tensor x = at::ones({side, side}, type);
-  const at::Tensor weight = at::ones({side, side}, type);
-  product(x, weight.t());  // Allocates, and makes the kernel.
+  const at::Tensor x = at::ones({side, side}, at::TensorOptions().dtype(type).device(device));
+  const at::Tensor weight = at::ones_like(x);
+  DeviceEvent done(device);
+  const auto multiply = [&] {
+    product(x, weight.t());
+    done.record();
+    done.wait();
+  };
+  multiply();  // Allocates, and makes the kernel.
   double best = 0;
   for (int i = 0; i < repeats; ++i) {
     world.barrier();  // The cores of a host slow each other down: all are at work.
     const Clock::time_point began = Clock::now();
-    product(x, weight.t());
-    best = std::max(best, 2.0 * side * side * side / seconds_since(began));
+    multiply();
+    best = std::max(best, 2.0 * std::pow(static_cast<double>(side), 3) / seconds_since(began));
   }
   return best;
 }
@@ -122,46 +129,50 @@ OfRank rank_from(const std::string& text) {
   return rank;
 }
 
-OfRank take_steps(const World& world, const Config& config, const StepBenchmarkOptions& options) {
+OfRank take_steps(const World& world, const Config& config, const StepBenchmarkOptions& options,
+                  Placement& placement) {
   OfRank mine;
   const at::ScalarType type = scalar_type(config.train.precision);
-  MpiCommunicator communicator(world);
   Heartbeat heartbeat{};
   Sections sections(heartbeat, world.recorder(), world.rank());
-  const auto waited = [&] { return communicator.wait_seconds(); };
+  const auto waited = [&] { return placement.of_host().wait_seconds(); };
   sections.measure_waits_by(waited);
   const kernels::WaitsOutOfWork waits(waited);
-  TrainState state(vit_shape(config.model), config.model.prototypes, type);
-  state.initialise(config.train.seed);
-  std::optional<Stepper> stepper;
-  world.agree([&] {
-    check_precision(config);
-    stepper.emplace(state, config, communicator, &sections);
-  });
+  TrainState state(vit_shape(config.model), config.model.prototypes, type, placement.device());
+  load_state(world, config, std::nullopt, state);
   mine.memory.after_construction = resident_memory();
   mine.memory.moments = static_cast<double>(state.exp_avg.nbytes() + state.exp_avg_sq.nbytes());
-  const TrainingInput input{{}, {}, kImageNetImages, kImageNetImages};
+  const TrainingInput input = open_input(world, config, 0);
   const std::unique_ptr<BatchSource> batches = make_batches(input, config, world, 0);
   const Schedules schedules(config.optim, config.loss, config.train,
-                            static_cast<std::int64_t>(steps_per_epoch(kImageNetImages, config.train.global_batch)));
+                            static_cast<std::int64_t>(steps_per_epoch(input.epoch_images, config.train.global_batch)));
+  std::unique_ptr<Steps> steps;
+  world.agree([&] {
+    check_precision(config, placement.device());
+    steps = placement.make_steps(
+        {state, config, placement.of_state(), schedules, *batches, world.rank(), &sections});
+  });
   std::uint64_t growths = tensor_memory().growths;
-  for (int step = 0; step < options.warm_up + options.steps; ++step) {
-    if (step == options.warm_up) {
-      sections.take_times();
-      kernels::take_work_times();
+  const int all = options.warm_up + options.steps;
+  Clock::time_point before = Clock::now();
+  for (int begun = 0, finished = 0; finished < all;) {
+    if (begun < all && steps->under_way() <= placement.run_ahead(config)) {
+      if (begun++ == options.warm_up) {
+        sections.take_times();
+        kernels::take_work_times();
+      }
+      steps->begin();
+      continue;
     }
-    if (step == 1) growths = tensor_memory().growths;
-    const Clock::time_point began = Clock::now();
-    sections.begin_step(state.step + 1);
-    Batch batch = batches->next();
-    const StepReport report = stepper->run(make_step_input(batch, config, compute_type(config.train.precision)),
-                                           schedules.at(static_cast<std::int64_t>(state.step)));
-    if (!report.finite) {
-      throw AgreedError(numerics_error("the benchmark's step is not finite", "step " + std::to_string(step + 1),
+    DoneStep done = steps->finish();
+    if (!done.report.finite) {
+      throw AgreedError(numerics_error("the benchmark's step is not finite", "step " + std::to_string(finished + 1),
                                        "lower optim.lr or optim.clip in the configuration"));
     }
-    batches->recycle(std::move(batch));
-    if (step >= options.warm_up) mine.steps.push_back(seconds_since(began));
+    steps->recycle(std::move(done.batch));
+    if (finished++ >= options.warm_up) mine.steps.push_back(seconds_since(before));
+    if (finished == 1) growths = tensor_memory().growths;
+    before = Clock::now();
   }
   mine.sections = sections.take_times();
   mine.work = kernels::take_work_times();
@@ -171,11 +182,13 @@ OfRank take_steps(const World& world, const Config& config, const StepBenchmarkO
   mine.memory.arena_committed = static_cast<double>(arena.committed);
   mine.memory.arena_growths = static_cast<double>(arena.growths - growths);
   mine.memory.arena_refused = static_cast<double>(arena.refused);
-  mine.gemm_rate = gemm_rate(world, compute_type(config.train.precision));
-  // As much memory as the optimiser moves is, but for the smallest models, more than caches hold.
-  const OptimizerOptions optimizer{config.optim.clip, config.model.freeze_prototypes, world.size()};
-  mine.copy_rate = copy_rate(world, optimizer_bytes(state, optimizer, false));
-  communicator.shutdown();
+  steps.reset();
+  mine.gemm_rate = gemm_rate(world, compute_type(config.train.precision), placement.device());
+  if (!placement.on_gpu()) {
+    // As much memory as the optimiser moves is, but for the smallest models, more than caches hold.
+    const OptimizerOptions optimizer{config.optim.clip, config.model.freeze_prototypes, world.size()};
+    mine.copy_rate = copy_rate(world, optimizer_bytes(state, optimizer, false));
+  }
   return mine;
 }
 
@@ -187,10 +200,14 @@ StepBenchmark benchmark_step(const World& world, const Config& config, const Ste
     const RunPlan plan = plan_run(config, world.size(), kImageNetImages);
     result.flops = plan.image_flops_as_run * config.train.global_batch;
   });
+  Placement placement(world, options.gpu);
+  result.device = placement.description();
+  result.on_gpu = placement.on_gpu();
   result.threads = set_up_threads(world, config.runtime.threads);
-  set_up_gemm(world, config.runtime.gemm);
+  tell(set_up_gemm(world, config.runtime.gemm));
+  placement.set_up(world, config);
   result.step_seconds.resize(static_cast<std::size_t>(options.steps));
-  for (const std::string& text : world.gather(to_text(take_steps(world, config, options)))) {
+  for (const std::string& text : world.gather(to_text(take_steps(world, config, options, placement)))) {
     const OfRank rank = rank_from(text);
     for (std::size_t i = 0; i < result.step_seconds.size(); ++i)
       result.step_seconds[i] = std::max(result.step_seconds[i], rank.steps[i]);
@@ -209,10 +226,12 @@ StepBenchmark benchmark_step(const World& world, const Config& config, const Ste
     result.copy_rate += rank.copy_rate;
     if (rank.memory.peak > result.memory.peak) result.memory = rank.memory;
   }
+  placement.shutdown();
   return result;
 }
 
 double floor_seconds(const kernels::WorkTime& work, const StepBenchmark& result, int ranks) {
+  if (result.on_gpu) return 0;
   return std::max(work.flops / (result.gemm_rate / ranks), work.bytes / (result.copy_rate / ranks));
 }
 

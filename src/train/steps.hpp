@@ -43,7 +43,7 @@ class Steps {
 struct StepsOf {
   TrainState& state;  ///< Loaded; from here on, only steps change its weights.
   const Config& config;
-  const Communicator& communicator;  ///< Of tensors where the state is.
+  Communicator& communicator;  ///< Of tensors where the state is.
   const Schedules& schedules;
   BatchSource& batches;  ///< From the state's step on.
   int rank = 0;          ///< Of the world, for faults that tests inject.

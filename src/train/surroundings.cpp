@@ -8,20 +8,21 @@
 
 namespace msn {
 
-StepSurroundings surroundings_here(const World& world, int threads) {
+StepSurroundings surroundings_here(const World& world, int threads, const std::string& device) {
   return {world.size(),
           threads,
           MSN_VERSION,
           MSN_TORCH_VERSION,
           at::get_cpu_capability(),
           kernels::processor_name(),
-          to_text(gemm_in_force())};
+          to_text(gemm_in_force()),
+          device};
 }
 
 StepSurroundings surroundings_of(const Manifest& manifest) {
   const CheckpointFacts& facts = manifest.facts;
   return {facts.world_size, facts.threads, manifest.written.version, facts.torch, facts.instruction_set,
-          facts.processor,  facts.gemm};
+          facts.processor,  facts.gemm,    facts.device};
 }
 
 void record(const StepSurroundings& surroundings, CheckpointFacts& facts) {
@@ -31,6 +32,7 @@ void record(const StepSurroundings& surroundings, CheckpointFacts& facts) {
   facts.instruction_set = surroundings.instruction_set;
   facts.processor = surroundings.processor;
   facts.gemm = surroundings.gemm;
+  facts.device = surroundings.device;
 }
 
 std::string why_not_bits(const StepSurroundings& before, const StepSurroundings& now) {
@@ -46,6 +48,8 @@ std::string why_not_bits(const StepSurroundings& before, const StepSurroundings&
   add("the instruction set", before.instruction_set, now.instruction_set);
   add("the processor", before.processor, now.processor);
   add("the back end of matrix products", before.gemm, now.gemm);
+  const auto device = [](const std::string& name) { return name.empty() ? std::string("the processor") : name; };
+  add("what computes the steps", device(before.device), device(now.device));
   return text;
 }
 

@@ -17,12 +17,13 @@ struct StepSurroundings {
   std::string instruction_set;  ///< That LibTorch uses; empty: unknown.
   std::string processor;        ///< kernels::processor_name() of rank 0; empty: unknown.
   std::string gemm;             ///< Back ends of matrix products, to_text(GemmTable); empty: unknown.
+  std::string device;           ///< What computes the steps, Placement::name() of rank 0; empty: processors.
 
   bool operator==(const StepSurroundings&) const = default;
 };
 
-/// Of this job, whose back ends of matrix products are set up.
-StepSurroundings surroundings_here(const World& world, int threads);
+/// Of this job, whose back ends of matrix products are set up; `device` as StepSurroundings::device.
+StepSurroundings surroundings_here(const World& world, int threads, const std::string& device = {});
 
 /// Of the job that wrote a checkpoint.
 StepSurroundings surroundings_of(const Manifest& manifest);

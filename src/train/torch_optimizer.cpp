@@ -11,11 +11,10 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "train/device_optimizer.hpp"
+
 namespace msn {
 namespace {
-
-/// Elements that are updated together: bounds the temporaries, three of as many elements.
-constexpr std::int64_t kChunk = std::int64_t{16} << 20;
 
 /// Neighbours among the ranges that differ only in whether they decay.
 struct Span {
@@ -43,9 +42,7 @@ struct Factors {
 };
 
 Factors factors_of(const kernels::UpdateRange& range, const at::Tensor& scalars, at::ScalarType type) {
-  const auto scalar = [&](std::size_t offset) {
-    return scalars.select(0, static_cast<std::int64_t>(offset / sizeof(double)));
-  };
+  const auto scalar = [&](std::size_t offset) { return scalar_at(scalars, offset); };
   const at::Tensor lr = scalar(offsetof(kernels::UpdateScalars, lr));
   const at::Tensor root_correction2 = scalar(offsetof(kernels::UpdateScalars, correction2)).sqrt();
   const at::Tensor correction1 = scalar(offsetof(kernels::UpdateScalars, correction1));
@@ -104,11 +101,9 @@ void update_chunk(TrainState& state, const Span& span, const Factors& by, const 
   if (shadows.target.defined()) part(shadows.target).copy_(part(state.target.values()));
 }
 
-}  // namespace
-
 // Rows of float32 are summed in it, and then, as float64, all rows: a float64 copy of the gradients would be twice as
 // large as they are. Their squares overflow beyond a norm of 1e19, which then is infinite.
-at::Tensor torch_sum_of_squares(const at::Tensor& values) {
+at::Tensor sum_of_squares(const at::Tensor& values) {
   constexpr std::int64_t row = 1024;
   const std::int64_t in_rows = values.numel() / row * row;
   const auto squares = [](const at::Tensor& norms) { return norms.to(at::kDouble).square_().sum(); };
@@ -118,12 +113,23 @@ at::Tensor torch_sum_of_squares(const at::Tensor& values) {
   return total.add_(squares(at::linalg_vector_norm(values.narrow(0, 0, in_rows).view({-1, row}), 2, {1})));
 }
 
+}  // namespace
+
+at::Tensor torch_gradient_norms(const TrainState& state, const OptimizerOptions& options) {
+  const at::Tensor& gradients = state.online.gradients();
+  const std::int64_t encoder = state.encoder_end();
+  return at::stack({sum_of_squares(gradients.narrow(0, 0, encoder)),
+                    sum_of_squares(gradients.narrow(0, encoder, gradients.numel() - encoder))})
+      .sqrt_()
+      .div_(options.ranks);
+}
+
 void torch_update_state(TrainState& state, const std::vector<kernels::UpdateRange>& ranges, const at::Tensor& scalars,
-                        const WeightShadows& shadows) {
+                        const WeightShadows& shadows, std::int64_t chunk) {
   for (const Span& span : spans_of(ranges)) {
     const Factors factors = factors_of(span.range, scalars, state.online.type());
-    for (std::int64_t begin = span.range.begin; begin < span.range.end; begin += kChunk)
-      update_chunk(state, span, factors, shadows, begin, std::min(kChunk, span.range.end - begin));
+    for (std::int64_t begin = span.range.begin; begin < span.range.end; begin += chunk)
+      update_chunk(state, span, factors, shadows, begin, std::min(chunk, span.range.end - begin));
   }
 }
 

@@ -16,7 +16,6 @@
 #include "checkpoint/layout.hpp"
 #include "checkpoint/lease.hpp"
 #include "comm/devices.hpp"
-#include "comm/mpi_communicator.hpp"
 #include "comm/watchdog.hpp"
 #include "data/sampler.hpp"
 #include "train/bad_samples.hpp"
@@ -27,14 +26,15 @@
 #include "train/lives.hpp"
 #include "train/metrics.hpp"
 #include "train/non_finite.hpp"
+#include "train/placement.hpp"
 #include "train/plan.hpp"
+#include "train/profile.hpp"
 #include "train/replicas.hpp"
 #include "train/requests.hpp"
 #include "train/saver.hpp"
 #include "train/setup.hpp"
 #include "train/state.hpp"
 #include "train/status.hpp"
-#include "train/steps.hpp"
 #include "train/threads.hpp"
 
 namespace msn {
@@ -74,10 +74,12 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
                          const TrainingInput& input, RunRecords& records) {
   auto& [lease, life, status] = records;
   const auto checkpoint = open_run(world, options.run, config, input.fingerprint, options.resume);
-  world.agree([&] { check_precision(config); });
+  world.agree([&] { check_precision(config, options.gpu ? at::kCUDA : at::kCPU); });
   status.begin();
+  Placement placement(world, options.gpu);
   const int threads = set_up_threads(world, config.runtime.threads);
-  MpiCommunicator communicator(world);
+  const GemmSetup gemm = set_up_gemm_of_run(world, config, checkpoint);
+  const MpiCommunicator& communicator = placement.of_host();
   sections.measure_waits_by(
       [&] { return communicator.wait_seconds() + world.recorder().seconds_inside(Channel::world); });
   const std::uint64_t per_epoch = steps_per_epoch(input.epoch_images, config.train.global_batch);
@@ -85,17 +87,17 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
   const std::uint64_t last = std::min(total, options.max_steps.value_or(total));
   const at::ScalarType type = scalar_type(config.train.precision);
 
-  constexpr std::size_t ahead = 0;
-  const std::string backend = "cpu, MPI (" + communicator.description() + "), " + name_of(config.train.precision);
+  const std::size_t ahead = placement.run_ahead(config);
+  const std::string backend = placement.description() + ", " + name_of(config.train.precision);
   const std::vector<RankPlace> places =
-      gather_places(world, nullptr, thread_counts(world, config, communicator, threads));
+      gather_places(world, placement.gpu(), thread_counts(world, config, communicator, threads));
   const std::uint64_t first = completed_steps(world, checkpoint);
-  life.begin(config, {threads, backend, input.fingerprint, first, places});
-  // It logs, and a run that may not live again keeps its log.txt as it is.
-  set_up_gemm_of_run(world, config, checkpoint);
-  TrainState state(vit_shape(config.model), config.model.prototypes, type);
+  life.begin(config, {threads, backend, placement.name(), input.fingerprint, first, places});
+  tell(gemm);
+  placement.set_up(world, config);
+  TrainState state(vit_shape(config.model), config.model.prototypes, type, placement.device());
   load_state(world, config, checkpoint, state);
-  if (checkpoint) tell_if_not_comparable(world, *checkpoint, threads);
+  if (checkpoint) tell_if_not_comparable(world, *checkpoint, threads, placement.name());
   check_replicas(world, state);
   for (const std::string& line : place_table(places))
     log::info(line);
@@ -111,7 +113,8 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
   const std::unique_ptr<BatchSource> batches = make_batches(input, config, world, state.step);
   std::unique_ptr<Steps> steps;
   world.agree([&] {
-    steps = make_host_steps({state, config, communicator, schedules, *batches, world.rank(), &sections});
+    steps = placement.make_steps(
+        {state, config, placement.of_state(), schedules, *batches, world.rank(), &sections});
   });
   steps->buckets().compare_over_ranks();
   BadSamples bad(world, config.data.max_bad, per_epoch * static_cast<std::uint64_t>(config.train.global_batch));
@@ -122,14 +125,17 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
   TrainResult result;
   const auto restored = checkpoint ? std::optional(state.step) : std::nullopt;
   Saver saver(world, sections, config, state,
-              {options.run, input.fingerprint, per_epoch, restored, surroundings_here(world, threads),
+              {options.run, input.fingerprint, per_epoch, restored, surroundings_here(world, threads, placement.name()),
                [&lease] { lease.require(); }});
-  BundleFacts run_facts = bundle_facts(config, threads, input.fingerprint);
+  BundleFacts run_facts = bundle_facts(config, threads, placement.name(), input.fingerprint);
   Requests requests(world, {.run = options.run,
                             .every_minutes = config.checkpoint.every_minutes,
                             .max_seconds = options.max_seconds,
                             .job_end = config.runtime.job_end,
                             .taken_over = [&lease] { return lease.lost(); }});
+  Profile profile(
+      {options.profile_steps, options.run, [&lease] { return lease.holds(); }, state.online.values().device()},
+      world.rank());
   status.run(state.step, total, saver.durable());
   const Clock::time_point start = Clock::now();
   Clock::time_point reported = start;
@@ -140,10 +146,12 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
   const auto may_begin = [&] {
     const std::uint64_t begun = state.step + steps->under_way();
     if (begun >= last || requests.stop() || steps->under_way() > ahead) return false;
-    return steps->under_way() == 0 || !(requests.save() || bad.too_many() || saver.due_after(begun) || compares_after(begun));
+    return steps->under_way() == 0 ||
+           !(requests.save() || bad.too_many() || saver.due_after(begun) || compares_after(begun));
   };
   while (steps->under_way() > 0 || may_begin()) {
     if (may_begin()) {
+      profile.begin_step(state.step + steps->under_way() + 1);
       steps->begin();
       continue;
     }
@@ -204,9 +212,10 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
     if (bad.too_many() && state_is_here) bad.end_run();
     before = Clock::now();
   }
+  profile.end();
   saver.save();  // Of a life without a step.
   life.saved(saver.durable());
-  communicator.shutdown();
+  placement.shutdown();
 
   if (state.step < last) result.stopped = requests.stop_wish();
   status.end(state.step, saver.durable(), to_text(result.stopped));

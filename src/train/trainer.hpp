@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 
+#include "comm/gpus.hpp"
 #include "comm/world.hpp"
 #include "config/config.hpp"
 #include "data/batch.hpp"
@@ -16,9 +17,11 @@ namespace msn {
 
 struct TrainOptions {
   std::filesystem::path run;
+  std::optional<Gpu> gpu;  ///< This rank's, bound (bind_gpu); none: processors compute.
   Resume resume;
-  std::optional<std::uint64_t> max_steps;  ///< Total of the run over all its lives; never changes a schedule.
-  std::optional<double> max_seconds;       ///< From the start of the process; a checkpoint is made in time.
+  std::optional<std::uint64_t> max_steps;      ///< Total of the run over all its lives; never changes a schedule.
+  std::optional<double> max_seconds;           ///< From the start of the process; a checkpoint is made in time.
+  std::optional<std::uint64_t> profile_steps;  ///< How many rank 0 profiles (train/profile.hpp); none: nothing is.
   /// Called on every rank with the number of each step that is over, from 1, and its batch. May be empty.
   std::function<void(std::uint64_t step, const Batch& batch)> on_batch;
 };

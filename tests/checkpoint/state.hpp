@@ -64,7 +64,8 @@ inline CheckpointFacts facts_of_step(std::uint64_t step) {
           .torch = "2.11.0",
           .instruction_set = "AVX2",
           .processor = "AMD, AVX2",
-          .gemm = "onednn"};
+          .gemm = "onednn",
+          .device = ""};
 }
 
 }  // namespace msn::test

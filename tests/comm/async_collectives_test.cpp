@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "comm/async_collectives.hpp"
 
+#include <bit>
 #include <chrono>
+#include <cmath>
 #include <functional>
 #include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "comm/add_parts.hpp"
 #include "support/mpi.hpp"
 
 namespace msn {
@@ -70,6 +73,45 @@ TEST_P(Asynchronous, WaitingForALaterOneCompletesTheEarlier) {
   collectives.wait(one);
   EXPECT_GE(AsyncCollectives::seconds(one), 0);
   collectives.shutdown();
+}
+
+TEST_P(Asynchronous, Bfloat16IsAddedInFloat32InRankOrderAndRoundedOnce) {
+  AsyncCollectives collectives(world(), options({64, 256}));
+  const auto value = [](std::size_t rank, std::size_t i) {  // 8 bits of 1/3, 2/3, ... of many sizes.
+    return to_bf16(static_cast<float>((i * 7 + rank * 3) % 23) / 3.0F * (rank % 2 == 0 ? 1.0F : -0.015625F));
+  };
+  for (const std::size_t length : {std::size_t{1}, std::size_t{30}, std::size_t{5000}}) {
+    std::vector<kernels::Bf16> values(length);
+    for (std::size_t i = 0; i < length; ++i)
+      values[i] = value(static_cast<std::size_t>(world().rank()), i);
+    collectives.sum(std::span(values), "bfloat16");
+    for (std::size_t i = 0; i < length; ++i) {
+      float expected = to_float(value(0, i));
+      for (std::size_t rank = 1; rank < static_cast<std::size_t>(world().size()); ++rank)
+        expected += to_float(value(rank, i));
+      ASSERT_EQ(values[i].bits, to_bf16(expected).bits) << i;
+    }
+    std::vector<kernels::Bf16> mine(3, to_bf16(static_cast<float>(world().rank())));
+    std::vector<kernels::Bf16> all(3 * static_cast<std::size_t>(world().size()));
+    collectives.gather(std::span(mine), std::span(all), "bfloat16 of all");
+    for (std::size_t i = 0; i < all.size(); ++i)
+      EXPECT_EQ(to_float(all[i]), static_cast<float>(i / 3));
+  }
+  collectives.shutdown();
+}
+
+TEST(Bfloat16, IsRoundedToTheNearestWithTiesToEven) {
+  const auto round = [](float value) { return to_float(to_bf16(value)); };
+  EXPECT_EQ(round(1.0F + 0x1p-8F), 1.0F);
+  EXPECT_EQ(round(1.0F + 0x1p-7F + 0x1p-8F), 1.0F + 0x1p-6F);
+  EXPECT_EQ(round(1.0F + 0x1.8p-8F), 1.0F + 0x1p-7F);
+  EXPECT_EQ(round(-256.0F), -256.0F);
+  EXPECT_EQ(round(257.0F), 256.0F) << "counts are exact up to 256";
+  EXPECT_EQ(round(3.4e38F), INFINITY);
+  EXPECT_EQ(round(-INFINITY), -INFINITY);
+  EXPECT_TRUE(std::isnan(round(NAN)));
+  EXPECT_TRUE(std::isnan(round(std::bit_cast<float>(0x7F800001U)))) << "a small payload does not become infinite";
+  EXPECT_TRUE(std::signbit(round(-0.0F)));
 }
 
 TEST_P(Asynchronous, RanksMayComeAtDifferentTimes) {

@@ -2,6 +2,7 @@
 // Needs a GPU for each rank, and fails where there is none.
 #include "comm/nccl_communicator.hpp"
 
+#include <ATen/cuda/CUDAGraph.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/full.h>
@@ -152,6 +153,44 @@ TEST_F(Nccl, RecordsWhatIsDone) {
   EXPECT_GT(last.issued, 0);
   EXPECT_GE(last.started, last.issued);
   EXPECT_GE(last.finished, last.started);
+}
+
+TEST_F(Nccl, IsCapturedIntoAGraphAndRecordedAtEachReplay) {
+  const at::Tensor values = at::zeros({1 << 16}, on_device(at::kFloat));
+  communicator->sum(values, "connects the ranks");
+  const c10::cuda::CUDAStream stream = c10::cuda::getStreamFromPool();
+  at::cuda::CUDAGraph graph;
+  const auto records = [] { return world().recorder().records().size(); };
+  const std::size_t before = records();
+  {
+    const c10::cuda::CUDAStreamGuard guard(stream);
+    graph.capture_begin({0, 0}, cudaStreamCaptureModeThreadLocal);
+    values.add_(static_cast<double>(rank() + 1));
+    const auto work = communicator->start_sum(values, "captured");
+    communicator->check();  // Asks no event.
+    work->wait();
+    values.mul_(2);
+    graph.capture_end();
+  }
+  const CapturedCollectives captured = communicator->take_captured();
+  ASSERT_EQ(captured.size(), 1U);
+  EXPECT_EQ(captured[0].what, "captured");
+  EXPECT_EQ(records(), before);
+  double expected = 0;
+  for (int replay = 0; replay < 3; ++replay) {
+    const c10::cuda::CUDAStreamGuard guard(stream);
+    graph.replay();
+    communicator->replayed(captured);
+    expected = 2 * (size() * expected + size() * (size() + 1) / 2.0);
+  }
+  communicator->drain(10s);
+  EXPECT_EQ(records(), before + 3);
+  EXPECT_EQ(world().recorder().records().back().what, "captured");
+  EXPECT_GT(world().recorder().records().back().finished, 0);
+  EXPECT_TRUE(values.cpu().eq(expected).all().item<bool>());
+  EXPECT_NO_THROW(communicator->check_order());
+  communicator->sum(values, "after the graph");
+  graph.reset();  // Before the communicator, which would wait for it.
 }
 
 TEST_F(Nccl, RefusesWhatItCannotAdd) {

@@ -15,5 +15,7 @@ expect_lines 0 'shared memory'
 expect "alone" 2 '^msn: error: one rank has nothing to sum' "$msn" bench allreduce --max 1KiB
 expect "sizes the wrong way round" 2 '^msn: error: the sizes must be from 4 B to 4 GiB, the least first' \
   "${mpirun[@]}" "$msn" bench allreduce --min 2KiB --max 1KiB
+expect "a path between GPUs" 2 '^msn: error: between GPUs there is one way to sum' \
+  "${mpirun[@]}" "$msn" bench allreduce --device cuda --path shared
 expect "no size" 2 '^msn: error: ' "$msn" bench allreduce --max much
 finish

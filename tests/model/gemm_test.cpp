@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/gemm.hpp"
 
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
@@ -108,6 +109,31 @@ TEST(Gemm, EveryBackEndAddsTheProduct) {
                                   supported(gemm_table_of(GemmBackend::mkl)) != gemm_table_of(GemmBackend::mkl));
     EXPECT_LT(error_of(whole, want), tolerance(rounds ? type : sum_type));
   });
+}
+
+TEST(Gemm, ProductsOfDevicesAreTheSame) {
+  for (const at::ScalarType type : {at::kFloat, at::kDouble, at::kBFloat16}) {
+    for (const Sizes sizes : kSizes) {
+      for (const bool left : {false, true}) {
+        const at::Tensor a = matrix(sizes.m, sizes.k, type, 1, left), b = matrix(sizes.k, sizes.n, type, 2, true);
+        const at::Tensor bias = matrix(1, sizes.n, type, 3).flatten();
+        EXPECT_LT(error_of(product_with_bias(a, b, bias), plain_product(a, b) + bias.to(at::kDouble)), tolerance(type));
+        const at::Tensor whole = matrix(sizes.m + 2, sizes.n + 3, accumulate_type(type), 3), before = whole.clone();
+        add_product_by_torch(whole.narrow(0, 1, sizes.m).narrow(1, 1, sizes.n), a, b);
+        const at::Tensor want = before.to(at::kDouble);
+        want.narrow(0, 1, sizes.m).narrow(1, 1, sizes.n).add_(plain_product(a, b));
+        EXPECT_LT(error_of(whole, want), tolerance(type));
+      }
+    }
+  }
+}
+
+TEST(Gemm, TensorFloat32IsOffUnlessAskedFor) {
+  EXPECT_FALSE(at::globalContext().allowTF32CuBLAS());
+  set_tf32_products(true);
+  EXPECT_TRUE(at::globalContext().allowTF32CuBLAS());
+  set_tf32_products(false);
+  EXPECT_FALSE(at::globalContext().allowTF32CuBLAS());
 }
 
 TEST(Gemm, ViewsThatAreNeitherWayContiguousAreReadRight) {

@@ -30,6 +30,9 @@ refused "144 ranks" 78 'cannot be shared evenly by 144 ranks .*1008 or 1152' --d
 refused "no rank" 2 'ranks' --dry-run --ranks 0
 refused "a word for ranks" 2 'ranks' --dry-run --ranks many
 refused "ranks without a dry run" 2 'dry-run' --ranks 2 --run run
+refused "a profile of no run" 2 'excludes' --dry-run --profile
+refused "a profile of no steps" 2 '[-][-]profile' --run run --profile 0
+refused "a profile of a replay" 2 'excludes' --run run --profile --replay bundle.json
 refused "no run folder" 2 '[-][-]run is required'
 refused "too few images" 78 'larger than the data set' --dry-run --images 100
 refused "a mask of everything" 78 'mask_ratio' --dry-run --set views.mask_ratio=1

@@ -68,7 +68,7 @@ class GemmSetup : public testing::Test {
   }
   static std::string refusal(const fs::path& asked) {
     try {
-      set_up_gemm(world(), asked);
+      tell(set_up_gemm(world(), asked));
     } catch (const AgreedError& error) {
       EXPECT_EQ(error.code(), ExitCode::config) << error.what();
       return error.what();
@@ -83,13 +83,13 @@ class GemmSetup : public testing::Test {
 };
 
 TEST_F(GemmSetup, TakesWhatIsAskedForAndSaysSo) {
-  EXPECT_SAYS(log_of([] { set_up_gemm(world(), "auto"); }), "matrix products by " + to_text(usual()) +
+  EXPECT_SAYS(log_of([] { tell(set_up_gemm(world(), "auto")); }), "matrix products by " + to_text(usual()) +
                                                                 ", the default for this processor (" +
                                                                 kernels::processor_name() + ")");
   EXPECT_EQ(gemm_in_force(), usual());
   for (const GemmBackend backend : {GemmBackend::mkl, GemmBackend::onednn}) {
     const GemmTable table = supported(gemm_table_of(backend));
-    EXPECT_SAYS(log_of([&] { set_up_gemm(world(), name_of(backend)); }), "matrix products by " + to_text(table));
+    EXPECT_SAYS(log_of([&] { tell(set_up_gemm(world(), name_of(backend))); }), "matrix products by " + to_text(table));
     EXPECT_EQ(gemm_in_force(), table);
   }
 }
@@ -97,7 +97,7 @@ TEST_F(GemmSetup, TakesWhatIsAskedForAndSaysSo) {
 TEST_F(GemmSetup, TakesAFileThatWasMeasuredOnThisKindOfProcessorOnly) {
   TunedGemm tuned{kernels::processor_name(), "1.0.0", unusual()};
   const fs::path file = written("tuned.json", tuned);
-  const std::string log = log_of([&] { set_up_gemm(world(), file); });
+  const std::string log = log_of([&] { tell(set_up_gemm(world(), file)); });
   EXPECT_SAYS(log, "warning the back ends of matrix products were measured with LibTorch 1.0.0");
   EXPECT_SAYS(log, "as " + file.string() + " says");
   EXPECT_EQ(gemm_in_force(), unusual());
@@ -109,15 +109,15 @@ TEST_F(GemmSetup, TakesAFileThatWasMeasuredOnThisKindOfProcessorOnly) {
 }
 
 TEST_F(GemmSetup, GoesOnWithWhatWasRecordedOnTheSameKindOfProcessor) {
-  const std::string log = log_of([&] { set_up_gemm(world(), "auto", recorded(to_text(unusual()))); });
+  const std::string log = log_of([&] { tell(set_up_gemm(world(), "auto", recorded(to_text(unusual())))); });
   EXPECT_SAYS(log, "matrix products by " + to_text(unusual()) + ", as recorded; a new run would take " +
                        to_text(usual()) + ", the default for this processor");
   EXPECT_EQ(gemm_in_force(), unusual());
-  set_up_gemm(world(), "auto", recorded(to_text(unusual()), "Intel, MMX"));
+  tell(set_up_gemm(world(), "auto", recorded(to_text(unusual()), "Intel, MMX")));
   EXPECT_EQ(gemm_in_force(), usual()) << "recorded on another kind of processor";
-  set_up_gemm(world(), "mkl", recorded(""));
+  tell(set_up_gemm(world(), "mkl", recorded("")));
   EXPECT_EQ(gemm_in_force(), supported(gemm_table_of(GemmBackend::mkl))) << "nothing is recorded";
-  set_up_gemm(world(), "auto", recorded("fp8.forward=cublas"));
+  tell(set_up_gemm(world(), "auto", recorded("fp8.forward=cublas")));
   EXPECT_EQ(gemm_in_force(), usual()) << "a newer version recorded what is not known here";
 }
 
@@ -132,13 +132,13 @@ TEST_F(GemmSetup, ARunThatGoesOnKeepsItsBackEndsUntilItsKeyChanges) {
   write_checkpoint(world(), dir_.path(), facts, state.tensors(), 1);
   const fs::path checkpoint = checkpoints_folder(dir_.path()) / step_name(10);
 
-  set_up_gemm_of_run(world(), config, std::nullopt);
+  tell(set_up_gemm_of_run(world(), config, std::nullopt));
   EXPECT_EQ(gemm_in_force(), usual()) << "a new run";
-  set_up_gemm_of_run(world(), config, checkpoint);
+  tell(set_up_gemm_of_run(world(), config, checkpoint));
   EXPECT_EQ(gemm_in_force(), unusual());
   EXPECT_EQ(why_not_bits(recorded(to_text(unusual())), surroundings_here(world(), 1)), "");
   config.runtime.gemm = "mkl";
-  set_up_gemm_of_run(world(), config, checkpoint);
+  tell(set_up_gemm_of_run(world(), config, checkpoint));
   EXPECT_EQ(gemm_in_force(), supported(gemm_table_of(GemmBackend::mkl)));
   EXPECT_SAYS(why_not_bits(recorded("onednn"), surroundings_here(world(), 1)),
               "the back end of matrix products was onednn and is now mkl");

@@ -2,6 +2,7 @@
 #include "train/gradient_buckets.hpp"
 
 #include <ATen/ops/empty.h>
+#include <ATen/ops/full.h>
 
 #include <algorithm>
 #include <string>
@@ -88,6 +89,48 @@ TEST(GradientBuckets, GiveTheBitsOfOneSumInFloat32) {
 TEST(GradientBuckets, GiveTheBitsOfOneSumInFloat64) {
   expect_one_sum(at::kDouble, ExchangePath::shared_memory);
   expect_one_sum(at::kDouble, ExchangePath::messages);
+}
+
+/// One step's sums with buckets of `sizes`.
+at::Tensor summed(const Parameters& parameters, const Communicator& communicator, BucketSizes sizes,
+                  ReducePrecision precision) {
+  GradientBuckets buckets(parameters, communicator, sizes, precision);
+  buckets.compare_over_ranks();
+  fill(parameters);
+  buckets.begin();
+  buckets.set_flag(1, at::full({1}, world().rank() + 1, at::kLong));
+  buckets.ready_from(parameters.segment("b").offset);
+  buckets.ready_from(0);
+  buckets.finish();
+  EXPECT_EQ(buckets.flag_sum(1), world().size() * (world().size() + 1) / 2);
+  EXPECT_EQ(buckets.flag_sum_tensor(1).dim(), 0);
+  EXPECT_EQ(buckets.flag_sum_tensor(0).item<double>(), 0);
+  return parameters.gradients().clone();
+}
+
+TEST(GradientBuckets, InBfloat16AreOffByLittleAndEqualForAllSizesAndRanks) {
+  for (const ExchangePath path : {ExchangePath::shared_memory, ExchangePath::messages}) {
+    MpiCommunicator communicator(world(), {path, Background::automatic, {64, 1024}});
+    const Parameters parameters(kTensors, at::kFloat, Parameters::Gradients::with);
+    const at::Tensor exact = summed(parameters, communicator, kSizes[0], ReducePrecision::full);
+    const at::Tensor rounded = summed(parameters, communicator, kSizes[0], ReducePrecision::bf16);
+    if (world().size() == 1) {
+      EXPECT_TRUE(rounded.equal(exact)) << "nothing travels, nothing is rounded";
+    } else {
+      EXPECT_TRUE(rounded.equal(rounded.to(at::kBFloat16).to(at::kFloat)));
+      EXPECT_FALSE(rounded.equal(exact));
+      fill(parameters);
+      const at::Tensor sizes = parameters.gradients().abs();
+      communicator.sum(sizes, "absolute values");
+      EXPECT_TRUE(rounded.sub(exact).abs().le(sizes.mul(1.01 * 0x1p-7)).all().item<bool>());
+    }
+    for (const BucketSizes size : kSizes)
+      EXPECT_TRUE(summed(parameters, communicator, size, ReducePrecision::bf16).equal(rounded)) << size.others;
+    const at::Tensor all = communicator.gather(rounded, "every rank's");
+    for (std::int64_t rank = 1; rank < all.size(0); ++rank)
+      EXPECT_TRUE(all[rank].equal(all[0])) << rank;
+    communicator.shutdown();
+  }
 }
 
 TEST(GradientBuckets, AreSentAsSoonAsTheyAreComplete) {

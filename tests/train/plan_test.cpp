@@ -118,7 +118,8 @@ TEST(Plan, CountsWhatATapeKeeps) {
       add_norm(block.norm1);
       add_norm(block.norm2);
       add({block.q, block.k, block.v, block.mixed, block.hidden, block.activated});
-      add(block.log_sums);
+      for (const AttentionTape& attention : block.attention)
+        add({attention.log_sums});
     }
     add_norm(tape.norm);
     add({tape.groups[0].patches, tape.groups[1].patches});

@@ -98,6 +98,30 @@ TEST(Precision, RecomputationChangesNoBit) {
   }
 }
 
+TEST(Precision, GradientsSummedInBfloat16ChangeATrainingLittle) {
+  const MpiCommunicator communicator(test::world());
+  Config config = tiny();
+  Training full(config, communicator);
+  config.train.reduce_precision = ReducePrecision::bf16;
+  Training rounded(config, communicator), again(config, communicator);
+  const at::Tensor start = full.state.online.values().clone();
+  for (int step = 0; step < 10; ++step) {
+    for (Training* training : {&full, &rounded, &again})
+      training->step();
+  }
+  expect_same_bits(rounded, again);
+  const at::Tensor& values = full.state.online.values();
+  const double moved = values.sub(start).norm().item<double>();
+  const double apart = rounded.state.online.values().sub(values).norm().item<double>();
+  EXPECT_GT(moved, 0);
+  if (communicator.size() == 1) {
+    EXPECT_EQ(apart, 0) << "nothing travels";
+  } else {
+    EXPECT_GT(apart, 0);
+    EXPECT_LT(apart, 0.1 * moved);
+  }
+}
+
 TEST(Precision, Bfloat16NeedsAProcessorThatHasIt) {
   Config config = tiny();
   check_precision(config);
@@ -110,6 +134,17 @@ TEST(Precision, Bfloat16NeedsAProcessorThatHasIt) {
   }
   config.runtime.allow_slow_bf16 = true;
   check_precision(config);
+}
+
+TEST(Precision, TensorFloat32NeedsAGpu) {
+  Config config = tiny();
+  config.train.precision = Precision::tf32;
+  const std::string message = test::refusal([&] { check_precision(config); }, ExitCode::config);
+  EXPECT_NE(message.find("--device cuda"), std::string::npos) << message;
+  check_precision(config, at::kCUDA);
+  config.train.precision = Precision::bf16;
+  config.runtime.allow_slow_bf16 = false;
+  check_precision(config, at::kCUDA);
 }
 
 }  // namespace

@@ -181,16 +181,16 @@ TEST_F(RunFolder, SaysOnceWhyItIsNotBitComparable) {
 }
 
 TEST(Surroundings, NameEverythingThatDiffersAndNothingUnknown) {
-  const StepSurroundings before{2, 1, "0.1.0", "2.11.0", "AVX2", "AMD, AVX2", "onednn"};
+  const StepSurroundings before{2, 1, "0.1.0", "2.11.0", "AVX2", "AMD, AVX2", "onednn", ""};
   EXPECT_EQ(why_not_bits(before, before), "");
   EXPECT_EQ(
-      why_not_bits(before, {3, 2, "0.2.0", "2.12.0", "AVX512", "Intel, AVX-512", "mkl"}),
+      why_not_bits(before, {3, 2, "0.2.0", "2.12.0", "AVX512", "Intel, AVX-512", "mkl", "NVIDIA H200"}),
       "the number of ranks was 2 and is now 3; the number of threads a rank was 1 and is now 2; the version of msn "
       "was 0.1.0 and is now 0.2.0; LibTorch was 2.11.0 and is now 2.12.0; the instruction set was AVX2 and is now "
       "AVX512; the processor was AMD, AVX2 and is now Intel, AVX-512; the back end of matrix products was onednn and "
       "is "
-      "now mkl");
-  EXPECT_EQ(why_not_bits({2, 0, "", "", "", "", ""}, before), "");
+      "now mkl; what computes the steps was the processor and is now NVIDIA H200");
+  EXPECT_EQ(why_not_bits({2, 0, "", "", "", "", "", ""}, before), "");
 }
 
 }  // namespace
