@@ -45,7 +45,8 @@ class FlatArray {
   void resize(std::size_t size) {
     if (size > capacity_) {
       FlatArray larger(memory_);
-      larger.capacity_ = size + size / 4;  // Batches differ a little in size.
+      // Batches differ a little in size, but many arrays never grow.
+      larger.capacity_ = capacity_ == 0 ? size : size + size / 4;
       larger.data_ = static_cast<T*>(memory_->allocate(larger.capacity_ * sizeof(T), alignment));
       std::copy_n(data_, size_, larger.data_);
       swap(larger);
