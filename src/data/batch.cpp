@@ -7,22 +7,23 @@
 namespace msn {
 namespace {
 
-void shape_group(ViewRows& group, int first_view, int views, const VisiblePatches& visible, const Batch& batch) {
+void shape_group(ViewRows& group, int first_view, int views, const VisiblePatches& visible, ViewsMade made,
+                 const Batch& batch) {
   group.views = views;
   group.grid = views > 0 ? visible.grid(first_view) : 0;
   group.visible = views > 0 ? visible.count(first_view) : 0;
   const std::size_t images = static_cast<std::size_t>(views) * batch.samples.size();
-  group.rows.resize(images * static_cast<std::size_t>(group.visible * visible.patch_values()));
+  const std::size_t rows = made == ViewsMade::by_workers ? images * static_cast<std::size_t>(group.visible) : 0;
+  group.rows.resize(rows * static_cast<std::size_t>(visible.patch_values()));
   group.keep.clear();
   if (views == 0 || !visible.is_masked(first_view)) return;
   if (visible.one_mask()) {
-    group.keep = visible.of(first_view, batch.epoch, batch.position, batch.samples.front());
+    group.keep.append(visible.of(first_view, batch.epoch, batch.position, batch.samples.front()));
     return;
   }
   for (int view = first_view; view < first_view + views; ++view) {
     for (std::size_t i = 0; i < batch.samples.size(); ++i) {
-      const auto kept = visible.of(view, batch.epoch, batch.position + i, batch.samples[i]);
-      group.keep.insert(group.keep.end(), kept.begin(), kept.end());
+      group.keep.append(visible.of(view, batch.epoch, batch.position + i, batch.samples[i]));
     }
   }
 }
@@ -45,22 +46,24 @@ auto place_of(AnyBatch& batch, int view) {
 
 }  // namespace
 
-void shape_batch(const ViewsConfig& views, const VisiblePatches& visible, Batch& batch) {
-  shape_group(batch.target, 0, 1, visible, batch);
-  shape_group(batch.random, 1, views.random, visible, batch);
-  shape_group(batch.focal, 1 + views.random, views.focal, visible, batch);
+void shape_batch(const ViewsConfig& views, const VisiblePatches& visible, ViewsMade made, Batch& batch) {
+  shape_group(batch.target, 0, 1, visible, made, batch);
+  shape_group(batch.random, 1, views.random, visible, made, batch);
+  shape_group(batch.focal, 1 + views.random, views.focal, visible, made, batch);
+  const auto views_of_sample = static_cast<std::size_t>(view_count(views));
+  batch.plan.begin(made == ViewsMade::by_device ? views_of_sample * batch.samples.size() : 0);
 }
 
 std::span<float> rows_of(Batch& batch, int view, std::size_t index) {
   const auto place = place_of(batch, view);
   const std::size_t images = static_cast<std::size_t>(place.group->views) * batch.samples.size();
   const std::size_t values = place.group->rows.size() / images;
-  return std::span(place.group->rows).subspan((place.first + index) * values, values);
+  return std::span(place.group->rows.data(), place.group->rows.size()).subspan((place.first + index) * values, values);
 }
 
 std::span<const std::int64_t> kept_of(const Batch& batch, int view, std::size_t index) {
   const auto place = place_of(batch, view);
-  const std::span<const std::int64_t> keep(place.group->keep);
+  const std::span<const std::int64_t> keep(place.group->keep.data(), place.group->keep.size());
   const auto visible = static_cast<std::size_t>(place.group->visible);
   if (keep.size() <= visible) return keep;
   return keep.subspan((place.first + index) * visible, visible);

@@ -3,11 +3,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory_resource>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "base/flat_array.hpp"
 #include "data/masks.hpp"
+#include "data/view_plan.hpp"
 
 namespace msn {
 
@@ -22,18 +25,28 @@ struct BadSample {
 
 /// The views of one kind as rows of their visible patches, ready for one product with the patch embedding.
 struct ViewRows {
+  explicit ViewRows(std::pmr::memory_resource* memory = std::pmr::new_delete_resource()) : rows(memory), keep(memory) {}
+
   int views = 0;             ///< Of each sample.
   int grid = 0;              ///< Patches a side, masked ones counted.
   std::int64_t visible = 0;  ///< Patches of a view that have a row.
   /// Normalised pixels, [views][samples][visible][3 * patch²]; values of a patch in the order channel, row, column.
-  std::vector<float> rows;
+  /// Empty where a device is to make the views.
+  FlatArray<float> rows;
   /// Which patches the rows are, numbered row by row: [visible], the same for all, or [views][samples][visible]; empty:
   /// all of them, rising.
-  std::vector<std::int64_t> keep;
+  FlatArray<std::int64_t> keep;
 };
 
-/// One rank's share of a step, ready for the network.
+/// Who makes the views of a batch from its decoded images.
+enum class ViewsMade { by_workers, by_device };
+
+/// One rank's share of a step, ready for the network, or for the device that makes its views.
 struct Batch {
+  /// With its rows, masks and pixels in `memory`, which must outlive it.
+  explicit Batch(std::pmr::memory_resource* memory = std::pmr::new_delete_resource())
+      : target(memory), random(memory), focal(memory), plan(memory) {}
+
   std::uint64_t epoch = 0;
   std::uint64_t position = 0;  ///< Global position in the epoch of this rank's first sample.
   /// In order of position: the keys of all random draws, of one data set the numbers of the samples (Draw::key).
@@ -42,6 +55,7 @@ struct Batch {
   ViewRows target;             ///< One view of each sample, never masked.
   ViewRows random;             ///< Masked anchor views of the target's size.
   ViewRows focal;              ///< Small anchor views.
+  ViewPlan plan;               ///< What a device makes the rows of; without tasks where workers made them.
   double wait_seconds = 0;     ///< How long the caller of next() waited for it.
 };
 
@@ -52,11 +66,14 @@ struct BatchOptions {
   int rank = 0;
   int world_size = 1;
   std::uint64_t first_step = 0;
+  ViewsMade views = ViewsMade::by_workers;
+  /// Where rows, masks, pixels and plans lie: pinned memory, say. It must outlive all batches; any thread calls it.
+  std::pmr::memory_resource* memory = std::pmr::new_delete_resource();
 };
 
-/// Gives the groups of a batch with its samples, epoch and position their sizes, and draws their masks. The rows are
-/// left to the caller; memory that is there is used again.
-void shape_batch(const ViewsConfig& views, const VisiblePatches& visible, Batch& batch);
+/// Gives the groups of a batch with its samples, epoch and position their sizes, and draws their masks. The rows, or
+/// the plan of its views, are left to the caller; memory that is there is used again.
+void shape_batch(const ViewsConfig& views, const VisiblePatches& visible, ViewsMade made, Batch& batch);
 
 /// The rows of sample `index` in view `view` of a shaped batch: view 0 is the target view, then the random ones follow,
 /// then the focal ones.

@@ -7,8 +7,6 @@
 
 namespace msn {
 
-namespace {
-
 BoxFilter box_of(float radius) {
   const double variance = static_cast<double>(radius) * radius / blur_passes;
   const double length = std::sqrt(12.0 * variance + 1.0);
@@ -21,8 +19,6 @@ BoxFilter box_of(float radius) {
   box.ends = ((1u << 24) - static_cast<std::uint32_t>(2 * box.whole + 1) * box.inside) / 2;
   return box;
 }
-
-}  // namespace
 
 void GaussianBlur::operator()(Planes& image, float radius) {
   if (radius <= 0.0f || image.pixels() == 0) return;

@@ -9,6 +9,9 @@
 
 namespace msn {
 
+/// The filter whose repeated passes stand in for a Gaussian of this radius (standard deviation) > 0 in pixels.
+BoxFilter box_of(float radius);
+
 /// Pillow's GaussianBlur, bit for bit: three extended box filters along rows, then three along columns, each rounded to
 /// 8 bits (Gwosdek et al., "Theoretical foundations of Gaussian convolution by extended box filtering", SSVM 2011).
 /// Blurs again and again in the same memory. One thread at a time.

@@ -10,7 +10,7 @@ void adjust_brightness(Planes& image, double factor, const PixelKernels& kernels
 
 void adjust_contrast(Planes& image, double factor, const PixelKernels& kernels) {
   const std::uint64_t sum = kernels.luma_sum(image.pointers().data(), image.pixels());
-  const int mean = static_cast<int>(static_cast<double>(sum) / static_cast<double>(image.pixels()) + 0.5);
+  const int mean = kernels::mean_luma(sum, image.pixels());
   for (std::size_t c = 0; c < 3; ++c)
     kernels.blend_constant(image.plane(c).data(), image.pixels(), mean, static_cast<float>(factor));
 }
@@ -19,9 +19,12 @@ void adjust_saturation(Planes& image, double factor, const PixelKernels& kernels
   kernels.blend_luma(image.pointers().data(), image.pixels(), static_cast<float>(factor));
 }
 
+std::uint8_t hue_steps(double factor) {
+  return static_cast<std::uint8_t>(static_cast<int>(factor * 255));
+}
+
 void adjust_hue(Planes& image, double factor, const PixelKernels& kernels) {
-  const auto shift = static_cast<std::uint8_t>(static_cast<int>(factor * 255));
-  kernels.shift_hue(image.pointers().data(), image.pixels(), shift);
+  kernels.shift_hue(image.pointers().data(), image.pixels(), hue_steps(factor));
 }
 
 void to_grayscale(Planes& image, const PixelKernels& kernels) {

@@ -77,9 +77,12 @@ std::unique_ptr<T> take_spare(std::vector<std::unique_ptr<T>>& spare) {
 /// What a worker makes images and views with, in the same memory one after the other.
 struct Scratch {
   // The sets differ in mean and standard deviation only.
-  explicit Scratch(const TrainingData& data) : reader(data), maker(data.sets.front().views) {}
+  explicit Scratch(const TrainingData& data)
+      : reader(data), maker(data.sets.front().views), planner(data.sets.front().views) {}
   SampleReader reader;
-  ViewMaker maker;
+  ViewMaker maker;                         ///< Of views that workers make.
+  ViewPlanner planner;                     ///< Of views that a device makes.
+  std::vector<ViewParameters> parameters;  ///< Of all views of an image.
 };
 
 }  // namespace
@@ -147,7 +150,11 @@ class Loader::Impl {
             read(*task->slot, task->slot->reads.runs[task->index], lock);
             break;
           case Work::image:
-            make_image(*task->slot, task->index, scratch, stop, lock);
+            if (options_.views == ViewsMade::by_workers) {
+              make_image(*task->slot, task->index, scratch, stop, lock);
+            } else {
+              plan_image(*task->slot, task->index, scratch, lock);
+            }
             break;
           case Work::views:
             make_views(*task->slot, *task->job, scratch.maker, stop, lock);
@@ -187,7 +194,7 @@ class Loader::Impl {
   /// A slot for the next step, with the memory of an earlier one if there is any. Needs the lock.
   Slot* begin_batch() {
     std::unique_ptr<Slot> slot = take_spare(spare_slots_);
-    slot->batch = {};
+    slot->batch = Batch(options_.memory);
     if (!spare_batches_.empty()) {
       slot->batch = std::move(spare_batches_.back());
       spare_batches_.pop_back();
@@ -219,7 +226,7 @@ class Loader::Impl {
       slot.buffer.resize(reads.bytes);
       for (const ReadRun& run : reads.runs)
         data_.sets[run.set].store->will_need(run.shard, run.offset, run.size);
-      shape_batch(data_.sets.front().views, visible_, batch);  // Sizes are the same for all sets.
+      shape_batch(data_.sets.front().views, visible_, options_.views, batch);  // Sizes are the same for all sets.
     } catch (...) {
       error = std::current_exception();
       reads.runs.clear();
@@ -297,6 +304,41 @@ class Loader::Impl {
     make_views(slot, *slot.jobs.back(), scratch.maker, stop, lock);
   }
 
+  /// Decodes an image, whose views a device makes, into the batch, and plans them.
+  void plan_image(Slot& slot, std::size_t index, Scratch& scratch, std::unique_lock<std::mutex>& lock) {
+    Batch& batch = slot.batch;
+    const Draw& draw = slot.draws[index];
+    lock.unlock();
+    std::vector<BadSample> bad;
+    std::exception_ptr error;
+    const PlannedImage* planned = nullptr;
+    try {
+      const Image& image = scratch.reader.read(draw, index, slot.bytes[index], bad);
+      scratch.parameters.clear();
+      for (int view = 0; view < views_; ++view)
+        scratch.parameters.push_back(parameters_of(batch, draw, view, image.width, image.height));
+      planned = &scratch.planner.plan(image, scratch.parameters, static_cast<std::uint32_t>(draw.set));
+    } catch (...) {
+      error = std::current_exception();
+    }
+    lock.lock();
+    std::move(bad.begin(), bad.end(), std::back_inserter(batch.bad));
+    if (error) {
+      fail(slot, index, error);
+    } else {
+      const PlannedPlace place = reserve(batch.plan, *planned);
+      lock.unlock();
+      write(batch.plan, place, *planned, index, batch.samples.size());
+      lock.lock();
+    }
+    finish(slot);
+  }
+
+  ViewParameters parameters_of(const Batch& batch, const Draw& draw, int view, int width, int height) const {
+    return draw_view(data_.sets[draw.set].views, width, height,
+                     {data_.mixture.seed(), batch.epoch, draw.key, static_cast<std::uint32_t>(view)});
+  }
+
   /// Makes views of an image as long as there are any that nobody has taken. Workers write disjoint parts of the batch.
   void make_views(Slot& slot, Job& job, ViewMaker& maker, const std::stop_token& stop,
                   std::unique_lock<std::mutex>& lock) {
@@ -308,9 +350,7 @@ class Loader::Impl {
       while (!stop.stop_requested() && (view = job.next_view++) < views_) {
         const Draw& draw = slot.draws[job.index];
         const ViewsConfig& views = data_.sets[draw.set].views;
-        const ViewParameters parameters =
-            draw_view(views, job.image.width(), job.image.height(),
-                      {data_.mixture.seed(), batch.epoch, draw.key, static_cast<std::uint32_t>(view)});
+        const ViewParameters parameters = parameters_of(batch, draw, view, job.image.width(), job.image.height());
         std::span<const std::int64_t> kept = kept_of(batch, view, job.index);
         if (kept.empty()) kept = all_patches_[static_cast<std::size_t>(view)];
         normalisers_[draw.set].write_patch_rows(maker.make(job.image, parameters, view_size(views, view)),
@@ -326,7 +366,12 @@ class Loader::Impl {
         std::find_if(slot.jobs.begin(), slot.jobs.end(), [&](const auto& other) { return other.get() == &job; });
     spare_jobs_.push_back(std::move(*place));
     slot.jobs.erase(place);
-    if (++slot.finished == batch.samples.size()) ready_.notify_all();
+    finish(slot);
+  }
+
+  /// One image more is done with. Needs the lock.
+  void finish(Slot& slot) {
+    if (++slot.finished == slot.batch.samples.size()) ready_.notify_all();
   }
 
   /// Needs the lock.

@@ -20,6 +20,9 @@ namespace msn {
 /// set: for each of `batches_ahead` batches and the one in use its rows (float32), for each of `batches_ahead` its
 /// encoded bytes, for each worker one decoded image and the planes of one view.
 ///
+/// With ViewsMade::by_device workers read, decode and plan, and a batch has its decoded images and the plan of its
+/// views in place of rows; data/view_plan.hpp bounds their bytes. Order, draws and bad images are the same.
+///
 /// An image that cannot be read or decoded is replaced by Mixture::replacement of it, under the random draws of the one
 /// that was to come; Batch::bad says so.
 class Loader : public BatchSource {

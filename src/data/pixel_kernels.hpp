@@ -8,7 +8,12 @@
 #include <string_view>
 #include <vector>
 
+#include "kernels/pixel_functions.hpp"
+
 namespace msn {
+
+using kernels::blur_passes;
+using kernels::BoxFilter;
 
 /// Rows that are handled together by the passes that work across columns.
 inline constexpr std::size_t turned_rows = 16;
@@ -20,7 +25,7 @@ inline constexpr std::size_t pixel_slack = 64;
 /// low + 2^15 high, so that 16-bit multiplications give it exactly; an element holds the first tap's part in its low
 /// half and the second's in its high half. The second tap of the last pair may weigh nothing and lie beyond the input.
 struct Taps {
-  static constexpr int fraction_bits = 22;
+  static constexpr int fraction_bits = kernels::resize_bits;
   static constexpr int low_bits = 15;
   std::vector<int> first;          ///< [output]
   std::vector<int> pairs;          ///< [output]
@@ -28,17 +33,6 @@ struct Taps {
   std::vector<std::uint32_t> high;
   std::size_t most_pairs = 0;
 };
-
-/// Extended box filter: weights of 2 whole + 1 pixels and of the one pixel beyond each of their ends, in units of
-/// 2^-24.
-struct BoxFilter {
-  int whole = 0;
-  std::uint32_t inside = 0;
-  std::uint32_t ends = 0;
-};
-
-/// Times that a blur applies its box filter along an axis.
-inline constexpr int blur_passes = 3;
 
 /// One instruction set's form of every loop. "Turned" pixels lie column after column, turned_rows bytes each: a byte of
 /// each of 16 rows of one channel. Planes of n pixels are processed in whole vectors: up to pixel_slack bytes behind

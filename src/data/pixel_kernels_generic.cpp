@@ -3,22 +3,14 @@
 #include <array>
 #include <cstring>
 
-#include "data/hsv.hpp"
 #include "data/pixel_kernels.hpp"
 
 namespace msn {
 
 namespace {
 
-std::uint8_t luma(std::uint8_t red, std::uint8_t green, std::uint8_t blue) {
-  return static_cast<std::uint8_t>((19595u * red + 38470u * green + 7471u * blue + 32768u) >> 16);
-}
-
-/// Pillow's blend in float32, product and sum rounded one by one, then truncated.
-std::uint8_t blend(int degenerate, int level, float factor) {
-  const float value = static_cast<float>(degenerate) + factor * static_cast<float>(level - degenerate);
-  return value <= 0.0f ? 0 : value >= 255.0f ? 255 : static_cast<std::uint8_t>(value);
-}
+using kernels::blend;
+using kernels::luma;
 
 void split_and_turn(const std::uint8_t* const* rows, std::size_t columns, std::uint8_t* const* channels) {
   for (std::size_t r = 0; r < turned_rows; ++r) {
@@ -51,7 +43,7 @@ void weigh(const std::uint8_t* const* in, std::size_t in_stride, std::uint8_t* c
     for (std::size_t half = 0; half < 2; ++half) {
       const std::uint8_t* from = in[half] + static_cast<std::size_t>(taps.first[o]) * in_stride;
       std::int32_t sum[turned_rows];
-      std::fill(std::begin(sum), std::end(sum), 1 << (Taps::fraction_bits - 1));
+      std::fill(std::begin(sum), std::end(sum), kernels::resize_half);
       for (std::size_t i = 0; i < static_cast<std::size_t>(taps.pairs[o]); ++i) {
         const std::uint32_t low = taps.low[o * taps.most_pairs + i];
         const std::uint32_t high = taps.high[o * taps.most_pairs + i];
@@ -65,8 +57,7 @@ void weigh(const std::uint8_t* const* in, std::size_t in_stride, std::uint8_t* c
         }
       }
       for (std::size_t lane = 0; lane < turned_rows; ++lane)
-        out[half][to + static_cast<std::ptrdiff_t>(lane)] =
-            static_cast<std::uint8_t>(std::clamp(sum[lane] >> Taps::fraction_bits, 0, 255));
+        out[half][to + static_cast<std::ptrdiff_t>(lane)] = kernels::resized_level(sum[lane]);
     }
   }
 }
@@ -101,34 +92,23 @@ void blend_luma(std::uint8_t* const* planes, std::size_t n, float factor) {
 
 void shift_hue(std::uint8_t* const* planes, std::size_t n, std::uint8_t shift) {
   for (std::size_t i = 0; i < n; ++i) {
-    Triple hsv = rgb_to_hsv({planes[0][i], planes[1][i], planes[2][i]});
-    hsv[0] = static_cast<std::uint8_t>(hsv[0] + shift);
-    const Triple rgb = hsv_to_rgb(hsv);
+    const kernels::Pixel rgb = kernels::shift_hue({{planes[0][i], planes[1][i], planes[2][i]}}, shift);
     for (std::size_t c = 0; c < 3; ++c)
-      planes[c][i] = rgb[c];
+      planes[c][i] = rgb.levels[c];
   }
 }
 
 void blur(const std::uint8_t* in, std::size_t in_stride, std::uint8_t* out, std::size_t out_stride, std::size_t n,
           const BoxFilter& box) {
-  const auto last = static_cast<std::ptrdiff_t>(n) - 1;
   std::vector<std::uint8_t> before(n * turned_rows), after(n * turned_rows);
   for (std::size_t i = 0; i < n; ++i)
     std::memcpy(after.data() + i * turned_rows, in + i * in_stride, turned_rows);
   for (int pass = 0; pass < blur_passes; ++pass) {
     before.swap(after);
-    for (std::ptrdiff_t i = 0; i <= last; ++i) {
-      const auto level = [&](std::ptrdiff_t step, std::size_t lane) {
-        return std::uint32_t{
-            before[static_cast<std::size_t>(std::clamp<std::ptrdiff_t>(step, 0, last)) * turned_rows + lane]};
-      };
+    for (std::size_t i = 0; i < n; ++i) {
       for (std::size_t lane = 0; lane < turned_rows; ++lane) {
-        std::uint32_t inside = 0;
-        for (std::ptrdiff_t d = -box.whole; d <= box.whole; ++d)
-          inside += level(i + d, lane);
-        const std::uint32_t ends = level(i - box.whole - 1, lane) + level(i + box.whole + 1, lane);
-        after[static_cast<std::size_t>(i) * turned_rows + lane] =
-            static_cast<std::uint8_t>((box.inside * inside + box.ends * ends + (1u << 23)) >> 24);
+        const auto level = [&](int step) { return before[static_cast<std::size_t>(step) * turned_rows + lane]; };
+        after[i * turned_rows + lane] = kernels::box_filtered(box, static_cast<int>(i), static_cast<int>(n), level);
       }
     }
   }

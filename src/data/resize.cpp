@@ -11,56 +11,26 @@ namespace msn {
 
 namespace {
 
-double bilinear(double t) {
-  t = std::abs(t);
-  return t < 1.0 ? 1.0 - t : 0.0;
-}
-
-/// Keys' cubic with a = -0.5.
-double bicubic(double t) {
-  constexpr double a = -0.5;
-  t = std::abs(t);
-  if (t < 1.0) return ((a + 2.0) * t - (a + 3.0)) * t * t + 1;
-  if (t < 2.0) return (((t - 5) * t + 8) * t - 4) * a;
-  return 0.0;
-}
-
-/// The filter of one axis, in double as Pillow computes it. `exact` is scratch.
-void make_taps(int in, int out, Interpolation interpolation, std::vector<double>& exact, Taps& taps) {
-  const bool cubic = interpolation == Interpolation::bicubic;
-  const double scale = static_cast<double>(in) / out;
-  const double stretch = std::max(scale, 1.0);
-  const double support = (cubic ? 2.0 : 1.0) * stretch;
-  const double inverse = 1.0 / stretch;
+/// The filter of one axis, two taps at a time. `weights` is scratch.
+void make_taps(int in, int out, Interpolation interpolation, ResizeAxis& axis, std::vector<std::int32_t>& weights,
+               Taps& taps) {
+  axis.assign(in, out, interpolation);
   const auto outputs = static_cast<std::size_t>(out);
-  taps.most_pairs = static_cast<std::size_t>(std::ceil(support)) + 1;
+  taps.most_pairs = axis.most_taps() / 2;
   taps.first.resize(outputs);
   taps.pairs.resize(outputs);
   taps.low.resize(outputs * taps.most_pairs);
   taps.high.resize(outputs * taps.most_pairs);
-  exact.resize(2 * taps.most_pairs);
+  weights.resize(axis.most_taps());
   for (std::size_t o = 0; o < outputs; ++o) {
-    const double centre = (static_cast<double>(o) + 0.5) * scale;
-    const int first = std::max(0, static_cast<int>(centre - support + 0.5));
-    const int end = std::min(in, static_cast<int>(centre + support + 0.5));
-    const auto count = static_cast<std::size_t>(end - first);
-    double sum = 0.0;
-    for (std::size_t i = 0; i < count; ++i) {
-      const double t = (static_cast<double>(i) + first - centre + 0.5) * inverse;
-      exact[i] = cubic ? bicubic(t) : bilinear(t);
-      sum += exact[i];
-    }
-    const auto weight = [&](std::size_t i) {
-      if (i >= count) return 0;
-      const double fixed = (sum != 0.0 ? exact[i] / sum : exact[i]) * (1 << Taps::fraction_bits);
-      return static_cast<int>(fixed < 0 ? fixed - 0.5 : fixed + 0.5);
-    };
-    taps.first[o] = first;
-    taps.pairs[o] = (end - first + 1) / 2;
-    for (std::size_t i = 0; 2 * i < count; ++i) {
+    const ResizeAxis::Range range = axis.weigh(static_cast<int>(o), weights);
+    taps.first[o] = range.first;
+    taps.pairs[o] = (range.count + 1) / 2;
+    if (range.count % 2 != 0) weights[static_cast<std::size_t>(range.count)] = 0;
+    for (std::size_t i = 0; i < static_cast<std::size_t>(taps.pairs[o]); ++i) {
       constexpr int mask = (1 << Taps::low_bits) - 1;
-      const int a = weight(2 * i);
-      const int b = weight(2 * i + 1);
+      const int a = weights[2 * i];
+      const int b = weights[2 * i + 1];
       const auto together = [](int front, int back) {
         return (static_cast<std::uint32_t>(front) & 0xffffu) | static_cast<std::uint32_t>(back) << 16;
       };
@@ -108,8 +78,8 @@ void Resizer::weigh_columns(const std::array<const std::uint8_t*, 2>& in, std::s
 void Resizer::horizontal_first(const TurnedImage& image, const CropBox& box, const ResizeTo& to, Planes& out) {
   const bool wide = box.width != to.width;
   const bool high = box.height != to.height;
-  if (wide) make_taps(box.width, to.width, to.interpolation, exact_, horizontal_);
-  if (high) make_taps(box.height, to.height, to.interpolation, exact_, vertical_);
+  if (wide) make_taps(box.width, to.width, to.interpolation, axis_, weights_, horizontal_);
+  if (high) make_taps(box.height, to.height, to.interpolation, axis_, weights_, vertical_);
   const auto top = static_cast<std::size_t>(box.top);
   const auto left = static_cast<std::size_t>(box.left);
   const auto width = static_cast<std::size_t>(to.width);
@@ -143,8 +113,8 @@ void Resizer::horizontal_first(const TurnedImage& image, const CropBox& box, con
 }
 
 void Resizer::vertical_first(const TurnedImage& image, const CropBox& box, const ResizeTo& to, Planes& out) {
-  make_taps(box.width, to.width, to.interpolation, exact_, horizontal_);
-  make_taps(box.height, to.height, to.interpolation, exact_, vertical_);
+  make_taps(box.width, to.width, to.interpolation, axis_, weights_, horizontal_);
+  make_taps(box.height, to.height, to.interpolation, axis_, weights_, vertical_);
   const auto top = static_cast<std::size_t>(box.top);
   const auto left = static_cast<std::size_t>(box.left);
   const auto in_width = static_cast<std::size_t>(box.width);
@@ -179,13 +149,16 @@ void Resizer::vertical_first(const TurnedImage& image, const CropBox& box, const
   }
 }
 
+bool goes_vertically_first(const CropBox& box, const ResizeTo& to) {
+  return to.order == ResizeOrder::pillow13 && box.width != to.width && box.height > to.height &&
+         box.height - to.height > 2 * (box.width - to.width);
+}
+
 void Resizer::resized_crop(const TurnedImage& image, const CropBox& box, const ResizeTo& to, Planes& out) {
   MSN_CHECK(box.top >= 0 && box.left >= 0 && box.width > 0 && box.height > 0 && to.width > 0 && to.height > 0);
   MSN_CHECK(box.top + box.height <= image.height() && box.left + box.width <= image.width());
   out.reshape(to.width, to.height);
-  const bool vertical = to.order == ResizeOrder::pillow13 && box.width != to.width && box.height > to.height &&
-                        box.height - to.height > 2 * (box.width - to.width);
-  if (vertical) {
+  if (goes_vertically_first(box, to)) {
     vertical_first(image, box, to, out);
   } else {
     horizontal_first(image, box, to, out);

@@ -9,6 +9,7 @@
 #include "config/config.hpp"
 #include "data/image.hpp"
 #include "data/pixel_kernels.hpp"
+#include "data/resize_axis.hpp"
 
 namespace msn {
 
@@ -30,6 +31,9 @@ struct ResizeTo {
   bool flip = false;  ///< Left and right are exchanged.
 };
 
+/// Whether the pass along columns is the first one: both are needed and ResizeOrder says so.
+bool goes_vertically_first(const CropBox& box, const ResizeTo& to);
+
 /// Cuts and resizes again and again in the same memory. One thread at a time.
 class Resizer {
  public:
@@ -48,7 +52,8 @@ class Resizer {
   const PixelKernels* kernels_;
   Taps horizontal_;
   Taps vertical_;
-  std::vector<double> exact_;            ///< Weights of one output position.
+  ResizeAxis axis_;
+  std::vector<std::int32_t> weights_;    ///< Of one output position.
   std::vector<std::uint8_t> rows_;       ///< Between the passes, row-major.
   std::vector<std::uint8_t> weighed_;    ///< After a vertical pass that comes first.
   std::vector<std::uint8_t> turned_in_;  ///< Two blocks of turned columns before a horizontal pass that comes last.

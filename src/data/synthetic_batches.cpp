@@ -25,13 +25,13 @@ Batch SyntheticBatches::next() {
   const auto start = std::chrono::steady_clock::now();
   const StepShare share = share_of_step(step_++, images_, options_.global_batch, options_.rank, options_.world_size);
   const bool has_rows = spare_.has_value();
-  Batch batch = has_rows ? *std::exchange(spare_, std::nullopt) : Batch();
+  Batch batch = has_rows ? *std::exchange(spare_, std::nullopt) : Batch(options_.memory);
   batch.epoch = share.epoch;
   batch.position = share.position;
   batch.samples.clear();
   for (int i = 0; i < share.count; ++i)
     batch.samples.push_back(share.position + static_cast<std::uint64_t>(i));
-  shape_batch(views_, visible_, batch);
+  shape_batch(views_, visible_, ViewsMade::by_workers, batch);
   if (!has_rows) fill(batch);
   batch.wait_seconds = seconds_since(start);
   return batch;

@@ -58,7 +58,7 @@ Planes make_view(const Image& image, const ViewParameters& parameters, int size,
 Normaliser::Normaliser(const std::array<double, 3>& mean, const std::array<double, 3>& std) {
   for (std::size_t c = 0; c < 3; ++c) {
     for (std::size_t level = 0; level < 256; ++level) {
-      tables_[c][level] =
+      tables_[c * 256 + level] =
           (static_cast<float>(level) / 255.0f - static_cast<float>(mean[c])) / static_cast<float>(std[c]);
     }
   }
@@ -68,7 +68,7 @@ void Normaliser::write_planes(const Planes& image, std::span<float> out) const {
   MSN_CHECK(out.size() == 3 * image.pixels());
   float* to = out.data();
   for (std::size_t c = 0; c < 3; ++c) {
-    const float* table = tables_[c].data();
+    const float* table = tables_.data() + c * 256;
     for (const std::uint8_t level : image.plane(c))
       *to++ = table[level];
   }
@@ -86,7 +86,7 @@ void Normaliser::write_patch_rows(const Planes& image, int patch, std::span<cons
     const auto column = static_cast<std::size_t>(number) % grid;
     MSN_CHECK(number >= 0 && (row + 1) * side <= static_cast<std::size_t>(image.height()));
     for (std::size_t c = 0; c < 3; ++c) {
-      const float* table = tables_[c].data();
+      const float* table = tables_.data() + c * 256;
       const std::uint8_t* from = image.plane(c).data() + row * side * width + column * side;
       for (std::size_t y = 0; y < side; ++y, from += width) {
         for (std::size_t x = 0; x < side; ++x)

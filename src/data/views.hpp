@@ -45,6 +45,8 @@ class Normaliser {
   Normaliser(const std::array<double, 3>& mean, const std::array<double, 3>& std);
   explicit Normaliser(const ViewsConfig& config) : Normaliser(config.mean, config.std) {}
 
+  /// What each level of a channel becomes, [3][256].
+  std::span<const float> levels() const { return tables_; }
   /// All pixels: `out` is [3][height][width].
   void write_planes(const Planes& image, std::span<float> out) const;
   /// Rows of patches, ready for one product with the patch embedding: `out` is [kept.size()][3][patch][patch], for the
@@ -52,7 +54,7 @@ class Normaliser {
   void write_patch_rows(const Planes& image, int patch, std::span<const std::int64_t> kept, std::span<float> out) const;
 
  private:
-  std::array<std::array<float, 256>, 3> tables_;
+  std::array<float, std::size_t{3} * 256> tables_;
 };
 
 /// Normaliser::write_planes with the configuration's mean and standard deviation.

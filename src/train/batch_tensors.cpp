@@ -28,18 +28,19 @@ ViewGroup make_group(const ViewRows& rows, const Batch& batch, const Config& con
 
 }  // namespace
 
+at::Tensor branch_scale(const Batch& batch, const Config& config, int first_view, int views, at::ScalarType type) {
+  const at::Tensor factors = drop_path_factors(config.train.seed, batch.epoch, batch.samples, first_view, views,
+                                               config.model.depth, config.model.drop_path);
+  return factors.defined() ? factors.to(accumulate_type(type)) : factors;
+}
+
 StepInput make_step_input(const Batch& batch, const Config& config, at::ScalarType type) {
   StepInput input;
   input.target = make_group(batch.target, batch, config, type);
   input.random = make_group(batch.random, batch, config, type);
   input.focal = make_group(batch.focal, batch, config, type);
-  const auto branch_scale = [&](int first_view, int count) {
-    const at::Tensor factors = drop_path_factors(config.train.seed, batch.epoch, batch.samples, first_view, count,
-                                                 config.model.depth, config.model.drop_path);
-    return factors.defined() ? factors.to(accumulate_type(type)) : factors;
-  };
-  input.random.branch_scale = branch_scale(1, config.views.random);
-  input.focal.branch_scale = branch_scale(1 + config.views.random, config.views.focal);
+  input.random.branch_scale = branch_scale(batch, config, 1, config.views.random, type);
+  input.focal.branch_scale = branch_scale(batch, config, 1 + config.views.random, config.views.focal, type);
   return input;
 }
 

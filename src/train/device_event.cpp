@@ -13,6 +13,10 @@ void DeviceEvent::record() {
   if (event_) event_->record(c10::impl::VirtualGuardImpl(device_.type()).getStream(device_));
 }
 
+void DeviceEvent::block() const {
+  if (event_) event_->block(c10::impl::VirtualGuardImpl(device_.type()).getStream(device_));
+}
+
 bool DeviceEvent::is_past() const {
   return !event_ || event_->query();
 }

@@ -18,6 +18,8 @@ class DeviceEvent {
   void record();
   /// Whether the device has come there; true before the first record().
   bool is_past() const;
+  /// Has the device's current stream wait for it before what it is given from here on.
+  void block() const;
   /// Waits on the host.
   void wait() const;
 

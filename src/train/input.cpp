@@ -4,9 +4,12 @@
 #include "base/log.hpp"
 #include "data/loader.hpp"
 #include "data/synthetic_batches.hpp"
+#include "kernels/device/space.hpp"
 #include "train/open_data.hpp"
+#include "train/pinned_memory.hpp"
 #include "train/plan.hpp"
 #include "train/threads.hpp"
+#include "train/views_on.hpp"
 
 namespace msn {
 
@@ -31,11 +34,25 @@ TrainingInput open_input(const World& world, const Config& config, std::uint64_t
 }
 
 std::unique_ptr<BatchSource> make_batches(const TrainingInput& input, const Config& config, const World& world,
-                                          std::uint64_t first_step) {
-  const BatchOptions options{config.train.global_batch, config.model.patch_size, world.rank(), world.size(),
-                             first_step};
+                                          std::uint64_t first_step, c10::Device device) {
+  const BatchOptions options{
+      .global_batch = config.train.global_batch,
+      .patch_size = config.model.patch_size,
+      .rank = world.rank(),
+      .world_size = world.size(),
+      .first_step = first_step,
+      .views = views_made(config.runtime.views_on, !device.is_cpu(), kernels::device::computes_on_gpu()),
+      .memory = host_memory_for(device)};
   if (!input.data) return std::make_unique<SyntheticBatches>(config, input.images, options);
   return std::make_unique<Loader>(*input.data, options, loader_threads(world, config));
+}
+
+std::vector<Normaliser> normalisers(const TrainingInput& input) {
+  std::vector<Normaliser> all;
+  if (!input.data) return all;
+  for (const TrainingSet& set : input.data->sets)
+    all.emplace_back(set.views);
+  return all;
 }
 
 }  // namespace msn

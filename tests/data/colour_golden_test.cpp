@@ -4,8 +4,8 @@
 
 #include "base/hdf5.hpp"
 #include "data/colour.hpp"
-#include "data/hsv.hpp"
 #include "golden_images.hpp"
+#include "kernels/pixel_functions.hpp"
 #include "support/sha256.hpp"
 #include "support/support.hpp"
 
@@ -27,9 +27,9 @@ Planes slab(int first) {
 template <class Function>
 void for_pixels(Planes& planes, Function function) {
   for (std::size_t i = 0; i < planes.pixels(); ++i) {
-    const Triple out = function(Triple{planes.plane(0)[i], planes.plane(1)[i], planes.plane(2)[i]});
+    const kernels::Pixel out = function(kernels::Pixel{{planes.plane(0)[i], planes.plane(1)[i], planes.plane(2)[i]}});
     for (std::size_t c = 0; c < 3; ++c)
-      planes.plane(c)[i] = out[c];
+      planes.plane(c)[i] = out.levels[c];
   }
 }
 
@@ -46,14 +46,14 @@ void check_all_colours(const std::string& table, Function digest_of) {
 
 TEST(ColourGolden, RgbToHsv) {
   check_all_colours("rgb_to_hsv", [](Planes& planes) {
-    for_pixels(planes, rgb_to_hsv);
+    for_pixels(planes, kernels::rgb_to_hsv);
     return test::digest(planes);
   });
 }
 
 TEST(ColourGolden, HsvToRgb) {
   check_all_colours("hsv_to_rgb", [](Planes& planes) {
-    for_pixels(planes, hsv_to_rgb);
+    for_pixels(planes, kernels::hsv_to_rgb);
     return test::digest(planes);
   });
 }
@@ -73,11 +73,7 @@ TEST(ColourGolden, ShiftedHue) {
     Planes planes = slab(first);
     Planes expected = planes;
     const auto shift = static_cast<std::uint8_t>(first * 37 + 1);
-    for_pixels(expected, [&](const Triple& rgb) {
-      Triple hsv = rgb_to_hsv(rgb);
-      hsv[0] = static_cast<std::uint8_t>(hsv[0] + shift);
-      return hsv_to_rgb(hsv);
-    });
+    for_pixels(expected, [&](kernels::Pixel rgb) { return kernels::shift_hue(rgb, shift); });
     pixel_kernels().shift_hue(planes.pointers().data(), planes.pixels(), shift);
     for (std::size_t c = 0; c < 3; ++c) {
       EXPECT_TRUE(std::equal(expected.plane(c).begin(), expected.plane(c).end(), planes.plane(c).begin()))

@@ -256,8 +256,10 @@ TEST_F(LoaderTest, TheCacheChangesNoBatchAndServesWithoutTheDisk) {
   std::vector<std::vector<float>> first;
   {
     Loader loader(data, options(13), 3);
-    for (int step = 0; step < 2; ++step)  // A whole epoch.
-      first.push_back(loader.next().random.rows);
+    for (int step = 0; step < 2; ++step) {  // A whole epoch.
+      const Batch batch = loader.next();
+      first.emplace_back(batch.random.rows.begin(), batch.random.rows.end());
+    }
   }
   for (const ShardEntry& shard : data.sets[0].store->manifest().shards)
     std::filesystem::resize_file(dir_ / "set" / shard.file, 0);
@@ -298,6 +300,61 @@ TEST_F(LoaderTest, SeveralSetsMakeTheSameGlobalBatchesOnAnyNumberOfRanks) {
     EXPECT_LE(*std::max_element(view.begin(), view.end()), 1.0f);
   }
   EXPECT_EQ(small, 6);
+}
+
+TEST_F(LoaderTest, LeavesTheViewsOfTheSameImagesToADevice) {
+  damage(Sampler(images, seed).at(0, 5));
+  config_.views.mask_per = MaskPer::image;
+  config_.views.mask_ratio = 0.5;
+  const TrainingData data = open(12);
+  const DataSet set(dir_ / "set");
+  BatchOptions for_device = options(12);
+  for_device.views = ViewsMade::by_device;
+  for (const int workers : {1, 5}) {
+    Loader loader(data, for_device, workers);
+    for (std::uint64_t step = 0; step < 4; ++step) {
+      Batch batch = loader.next();
+      const Sampler sampler(images, seed);
+      EXPECT_EQ(batch.position, step % 2 * 12);
+      EXPECT_EQ(batch.random.keep.size(), 12u * 8);
+      EXPECT_EQ(batch.focal.visible, 4);
+      EXPECT_TRUE(batch.target.rows.empty() && batch.random.rows.empty() && batch.focal.rows.empty());
+      ASSERT_EQ(batch.plan.tasks.size(), 12u * view_total);
+      for (std::size_t i = 0; i < 12; ++i) {
+        EXPECT_EQ(batch.samples[i], sampler.at(step / 2, batch.position + i));
+        std::uint64_t sample = batch.samples[i];
+        for (const BadSample& bad : batch.bad)
+          sample = bad.place == i ? bad.replacement : sample;
+        const Image image = decode(set.read(sample));
+        for (std::uint32_t v = 0; v < view_total; ++v) {
+          const kernels::device::ViewTask& task = batch.plan.tasks[v * 12 + i];
+          const CropBox crop =
+              draw_view(config_.views, image.width, image.height, {seed, batch.epoch, batch.samples[i], v}).crop;
+          EXPECT_EQ((CropBox{task.top, task.left, task.height, task.width}), crop);
+          EXPECT_EQ(task.image, (v < 2 ? 0 : v - 2) * 12 + i);
+          const auto block = batch.plan.pixels.blocks().front();
+          ASSERT_LE(task.pixels + image.rgb.size(), block.bytes.size());
+          EXPECT_TRUE(std::equal(image.rgb.begin(), image.rgb.end(), block.bytes.data() + task.pixels));
+        }
+      }
+      if (step == 0) {
+        ASSERT_FALSE(batch.bad.empty());
+        EXPECT_EQ(batch.bad[0].place, 5u);
+        EXPECT_EQ(batch.bad[0].sample, batch.samples[5]);
+      }
+      loader.recycle(std::move(batch));
+    }
+  }
+}
+
+TEST_F(LoaderTest, ADeadDiskEndsALoaderForADeviceToo) {
+  for (std::uint64_t sample = 0; sample < images; ++sample)
+    damage(sample);
+  const TrainingData data = open();
+  BatchOptions for_device = options(4);
+  for_device.views = ViewsMade::by_device;
+  Loader loader(data, for_device, 3);
+  test::expect_data_error([&] { loader.next(); }, {"16 images in a row", "checksum", "sample ", ".h5"});
 }
 
 TEST_F(LoaderTest, ADeadDiskEndsTheLoader) {

@@ -371,7 +371,7 @@ TEST(Step, CountsUpdatesNotStepsForTheMoments) {
 Batch numbered_batch(const ViewsConfig& views, int patch_size) {
   Batch batch;
   batch.samples = {4, 9};
-  shape_batch(views, VisiblePatches(views, patch_size, 0, 2), batch);
+  shape_batch(views, VisiblePatches(views, patch_size, 0, 2), ViewsMade::by_workers, batch);
   float number = 0;
   for (ViewRows* group : {&batch.target, &batch.random, &batch.focal}) {
     for (std::size_t i = 0; i < group->rows.size(); ++i)
