@@ -40,6 +40,22 @@ if(MSN_SANITIZE)
        TSAN_OPTIONS=handle_segv=0:ignore_noninstrumented_modules=1)
 endif()
 
+# add_bundled_test(NAME LABEL L RANKS N TARGET T ARGUMENTS ... [ENVIRONMENT ...])
+#   A test of this build in the bundle too (cmake/Install.cmake), for machines that have what this one lacks:
+#   ctest --test-dir BUNDLE -L LABEL.
+function(add_bundled_test name)
+  cmake_parse_arguments(T "" "LABEL;RANKS;TARGET" "ARGUMENTS;ENVIRONMENT" ${ARGN})
+  get_filename_component(mpiexec ${MPIEXEC_EXECUTABLE} NAME)
+  string(REPLACE ";" "\" \"" arguments "${T_ARGUMENTS}")
+  string(REPLACE ";" " " environment "${MSN_MPI_TEST_ENVIRONMENT};${T_ENVIRONMENT}")
+  set_property(GLOBAL APPEND PROPERTY MSN_BUNDLED_TARGETS ${T_TARGET})
+  set_property(GLOBAL APPEND_STRING PROPERTY MSN_BUNDLED_TESTS
+    "add_test(${name} env ${environment} ${mpiexec} --oversubscribe ${MPIEXEC_NUMPROC_FLAG} ${T_RANKS}
+  \"\${root}/launch/with-libtorch\" \"\${root}/tests/${T_TARGET}\" \"${arguments}\")
+set_tests_properties(${name} PROPERTIES LABELS ${T_LABEL} TIMEOUT 300 RUN_SERIAL TRUE)
+")
+endfunction()
+
 function(add_mpi_test name)
   cmake_parse_arguments(T "" "TIMEOUT" "RANKS;SOURCES;LIBRARIES;LABELS" ${ARGN})
   if(NOT T_LABELS)

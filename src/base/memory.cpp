@@ -73,4 +73,8 @@ std::uint64_t available_memory() {
   return std::min(kib * 1024, left_in_groups());
 }
 
+std::uint64_t total_memory() {
+  return 1024 * number_after("/proc/meminfo", "MemTotal:").value_or(0);
+}
+
 }  // namespace msn

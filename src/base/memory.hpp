@@ -9,4 +9,7 @@ namespace msn {
 /// (of a batch scheduler or a container) allows less.
 std::uint64_t available_memory();
 
+/// Bytes of memory that this machine has.
+std::uint64_t total_memory();
+
 }  // namespace msn

@@ -2,6 +2,7 @@
 // The GPUs of this machine. Without CUDA (preset release) the same functions say so.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,6 +27,14 @@ VisibleGpus visible_gpus();
 /// Makes GPU `number` the current one of the calling thread. To be called before anything else uses CUDA: otherwise
 /// every rank of a host makes a context on the first GPU.
 void use_gpu(int number);
+
+/// In bytes.
+struct GpuMemory {
+  std::uint64_t total = 0;
+  std::uint64_t free = 0;  ///< Of all processes' claims; its own context and what it has allocated are claims too.
+};
+/// Of the calling thread's current GPU. Makes its context, so call use_gpu() first.
+GpuMemory gpu_memory();
 
 /// Rows for `msn --version`: the CUDA runtime, the driver and the NCCL that this process has loaded.
 std::vector<std::pair<std::string, std::string>> gpu_library_versions();

@@ -76,6 +76,12 @@ void use_gpu(int number) {
   MSN_CHECK_CUDA(cudaSetDevice(number));
 }
 
+GpuMemory gpu_memory() {
+  std::size_t free = 0, total = 0;
+  MSN_CHECK_CUDA(cudaMemGetInfo(&free, &total));
+  return {total, free};
+}
+
 std::vector<std::pair<std::string, std::string>> gpu_library_versions() {
   int runtime = 0, nccl = 0;
   const bool has_runtime = cudaRuntimeGetVersion(&runtime) == cudaSuccess;

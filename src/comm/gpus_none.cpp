@@ -13,6 +13,10 @@ void use_gpu(int /*number*/) {
   throw internal_error("a GPU is asked of an msn that was built without CUDA");
 }
 
+GpuMemory gpu_memory() {
+  throw internal_error("the memory of a GPU is asked of an msn that was built without CUDA");
+}
+
 std::vector<std::pair<std::string, std::string>> gpu_library_versions() {
   return {};
 }

@@ -48,10 +48,31 @@ void print_schedule(const char* name, std::uint64_t step, const ScheduleValues& 
               values.weight_decay, values.ema_momentum, values.sharpen);
 }
 
+void print_memory(const MemoryPlan& plan) {
+  const auto print = [](const char* heading, const MemoryTable& table) {
+    std::printf("%-17s %s\n", heading, size_text(table.total()).c_str());
+    for (std::size_t use = 0; use < kMemoryUses; ++use) {
+      if (table.bytes[use] <= 0) continue;
+      std::printf("                    %-28s %s\n", std::string(name_of(static_cast<MemoryUse>(use))).c_str(),
+                  size_text(table.bytes[use]).c_str());
+    }
+  };
+  print(plan.on_gpu ? "memory of a GPU" : "memory of a step", plan.step);
+  print(plan.on_gpu ? "host memory" : "beside it", plan.host);
+}
+
+nlohmann::ordered_json memory_json(const MemoryTable& table) {
+  nlohmann::ordered_json json = nlohmann::ordered_json::object();
+  for (std::size_t use = 0; use < kMemoryUses; ++use) {
+    if (table.bytes[use] > 0) json[std::string(name_of(static_cast<MemoryUse>(use)))] = table.bytes[use];
+  }
+  return json;
+}
+
 void print_table(const Config& config, const RunPlan& plan, const std::string& source) {
   const auto millions = [](std::int64_t count) { return static_cast<double>(count) * 1e-6; };
   const auto integer = [](std::uint64_t value) { return static_cast<unsigned long long>(value); };
-  constexpr double giga = 1e-9, gib = 1.0 / (1 << 30);
+  constexpr double giga = 1e-9;
   std::printf("parameters        %.2f M: trunk %.2f, head %.2f, prototypes %.2f\n",
               millions(plan.trunk_parameters + plan.head_parameters + plan.prototype_parameters),
               millions(plan.trunk_parameters), millions(plan.head_parameters), millions(plan.prototype_parameters));
@@ -64,11 +85,7 @@ void print_table(const Config& config, const RunPlan& plan, const std::string& s
               plan.image_flops_as_run * giga);
   std::printf("ranks             %d, with %lld images of the global batch of %d each\n", plan.ranks,
               static_cast<long long>(plan.local_batch), config.train.global_batch);
-  std::printf("memory a rank     %.2f GiB: weights, EMA, gradients, moments %.2f, activations %.2f, views %.2f,\n",
-              plan.rank_bytes() * gib, plan.state_bytes * gib, plan.activation_bytes * gib, plan.loader_bytes * gib);
-  std::printf("                  copy for a checkpoint %.2f where the largest part of it is written\n",
-              plan.checkpoint_bytes * gib);
-  std::printf("                  an estimate for the CPU, without libraries and the allocator's slack\n");
+  print_memory(plan.memory);
   std::printf("images            %llu, %s\n", integer(plan.images), source.c_str());
   std::printf("steps             %llu an epoch, %llu in %d epochs, warm-up %llu\n", integer(plan.steps_per_epoch),
               integer(plan.steps), config.train.epochs, integer(plan.warmup_steps));
@@ -103,11 +120,8 @@ void print_json(const Config& config, const RunPlan& plan) {
       {"ranks", plan.ranks},
       {"global_batch", config.train.global_batch},
       {"local_batch", plan.local_batch},
-      {"bytes_per_rank",
-       {{"state", plan.state_bytes},
-        {"activations", plan.activation_bytes},
-        {"views", plan.loader_bytes},
-        {"checkpoint", plan.checkpoint_bytes}}},
+      {"device", plan.memory.on_gpu ? "cuda" : "cpu"},
+      {"bytes_per_rank", {{"step", memory_json(plan.memory.step)}, {"host", memory_json(plan.memory.host)}}},
       {"images", plan.images},
       {"steps_per_epoch", plan.steps_per_epoch},
       {"steps", plan.steps},
@@ -125,7 +139,7 @@ void dry_run(const World& world, const Config& config, const DryRunOptions& opti
   std::string source;
   world.agree([&] {
     const ImageCount count = count_images(config, options);
-    plan = plan_run(config, options.ranks.value_or(world.size()), count.images);
+    plan = plan_run(config, options.ranks.value_or(world.size()), count.images, options.on_gpu);
     source = count.source;
     log_prior(config.loss, config.model.prototypes);  // For its file: what training refuses is refused here.
   });

@@ -12,6 +12,7 @@ namespace msn {
 struct DryRunOptions {
   std::optional<int> ranks;             ///< Instead of the ranks that were started.
   std::optional<std::uint64_t> images;  ///< Instead of the data set's.
+  bool on_gpu = false;                  ///< Memory is planned for ranks on GPUs; none need be here.
 };
 
 /// Prints, on rank 0, what a run with this configuration would be: parameters, tokens, operations, memory, steps and

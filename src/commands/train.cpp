@@ -86,7 +86,9 @@ Config shared_config(const World& world, const Arguments& arguments) {
 void run(const World& world, const Arguments& arguments) {
   const Config config = shared_config(world, arguments);
   if (arguments.dry_run) {
-    dry_run(world, config, arguments.dry, arguments.json);
+    DryRunOptions dry = arguments.dry;
+    dry.on_gpu = arguments.device == "cuda";
+    dry_run(world, config, dry, arguments.json);
     return;
   }
   TrainOptions options = arguments.options;
@@ -159,7 +161,8 @@ Command make_train_command(CLI::App& parent) {
                   "75")
       ->check(CLI::PositiveNumber);
   CLI::Option* dry = app->add_flag("--dry-run", arguments->dry_run,
-                                   "Say what the run would be, its cost and its schedules, and end: needs no data");
+                                   "Say what the run would be, its cost and its schedules, and end: needs no data, and with --device "
+                                   "cuda no GPU");
   app->add_option("--ranks", arguments->dry.ranks, "With --dry-run: for this many ranks instead of those started")
       ->check(CLI::Range(1, 1 << 24))
       ->needs(dry);

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a view costs, by formula: floating-point operations and kept activations.
+// What a view costs, by formula: floating-point operations.
 #pragma once
 
 #include <cstdint>
 
-#include "model/recompute.hpp"
 #include "model/vit.hpp"
 
 namespace msn {
@@ -27,11 +26,5 @@ struct ViewFlops {
 /// linear layers (queries, keys, values 6, projection 2, MLP 16) and 4 T² D in attention; of the class token alone 4 T
 /// D² + 20 D² + 4 T D.
 ViewFlops view_flops(const VitShape& shape, std::int64_t prototypes, std::int64_t tokens, LastBlock last);
-
-/// Bytes that Trunk's tape keeps of one anchor view for the backward pass. `value`: bytes of an activation;
-/// `statistic`: of a norm's mean or deviation and of a softmax's sum. For each block and token the inputs of both
-/// norms, queries, keys, values, attention's output and the MLP's hidden values, and with Recompute::nothing also what
-/// norms and GELU gave.
-double tape_bytes(const VitShape& shape, std::int64_t tokens, double value, double statistic, Recompute recompute);
 
 }  // namespace msn

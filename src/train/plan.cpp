@@ -6,13 +6,9 @@
 #include <numeric>
 
 #include "base/error.hpp"
-#include "checkpoint/slices.hpp"
-#include "data/loader.hpp"
 #include "data/masks.hpp"
 #include "data/sampler.hpp"
-#include "data/views.hpp"
 #include "model/cost.hpp"
-#include "train/setup.hpp"
 #include "train/state.hpp"
 
 namespace msn {
@@ -69,47 +65,9 @@ void count_flops(const Config& config, RunPlan& plan) {
   if (config.views.focal > 0) plan.image_flops_as_run += config.views.focal * again(plan.focal_tokens);
 }
 
-void count_memory(const Config& config, RunPlan& plan) {
-  const VitShape shape = vit_shape(config.model);
-  const double value_bytes = config.train.precision == Precision::fp64 ? 8 : 4;
-  const auto encoder = static_cast<double>(plan.trunk_parameters + plan.head_parameters);
-  const auto all = encoder + static_cast<double>(plan.prototype_parameters);
-  plan.state_bytes = value_bytes * (4 * all + encoder);
-  if (config.train.precision == Precision::bf16) plan.state_bytes += 2 * (all + encoder);
-
-  const auto batch = static_cast<double>(plan.local_batch);
-  const auto at_once = static_cast<double>(images_at_once(config, plan));
-  const double activation = config.train.precision == Precision::bf16 ? 2 : value_bytes;
-  const Recompute recompute = config.train.recompute ? Recompute::norms_and_activations : Recompute::nothing;
-  const double tape =
-      config.views.random * tape_bytes(shape, plan.random_tokens, activation, value_bytes, recompute) +
-      (config.views.focal > 0
-           ? config.views.focal * tape_bytes(shape, plan.focal_tokens, activation, value_bytes, recompute)
-           : 0);
-  // One block of a pass that keeps nothing: the target's, or the gradients of an anchors' block.
-  VitShape one_block = shape;
-  one_block.depth = 2;
-  const double target_block =
-      tape_bytes(one_block, plan.target_tokens, activation, value_bytes, Recompute::nothing);
-  const double anchor_block = 2 * tape / static_cast<double>(shape.depth);
-  plan.activation_bytes = at_once * (tape + std::max(target_block, anchor_block));
-
-  const VisiblePatches visible(config.views, config.model.patch_size, config.train.seed, config.train.global_batch);
-  double rows = 0;
-  for (int view = 0; view < view_count(config.views); ++view)
-    rows += static_cast<double>(visible.count(view));
-  plan.loader_bytes =
-      sizeof(float) * rows * static_cast<double>(visible.patch_values()) * batch * (Loader::batches_ahead + 1);
-
-  const at::ScalarType type = scalar_type(config.train.precision);
-  const std::vector<std::uint64_t> sizes = state_tensor_sizes(shape, config.model.prototypes, type);
-  for (const Slice& slice : cut_into_slices(sizes, std::min(config.checkpoint.writers, plan.ranks)))
-    plan.checkpoint_bytes = std::max(plan.checkpoint_bytes, static_cast<double>(slice.bytes));
-}
-
 }  // namespace
 
-RunPlan plan_run(const Config& config, int ranks, std::uint64_t images) {
+RunPlan plan_run(const Config& config, int ranks, std::uint64_t images, bool on_gpu) {
   RunPlan plan;
   plan.ranks = ranks;
   plan.local_batch = share_of_step(0, images, config.train.global_batch, 0, ranks).count;
@@ -119,7 +77,7 @@ RunPlan plan_run(const Config& config, int ranks, std::uint64_t images) {
   plan.random_tokens = 1 + kept_patches(plan.target_tokens - 1, config.views.mask_ratio);
   if (config.views.focal > 0) plan.focal_tokens = 1 + patches_of(config.views.focal_size, config.model);
   count_flops(config, plan);
-  count_memory(config, plan);
+  plan.memory = plan_memory(config, {ranks, plan.local_batch, on_gpu});
 
   plan.images = images;
   plan.steps_per_epoch = steps_per_epoch(images, config.train.global_batch);

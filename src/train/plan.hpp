@@ -8,6 +8,7 @@
 
 #include "config/config.hpp"
 #include "objective/schedules.hpp"
+#include "train/memory_plan.hpp"
 
 namespace msn {
 
@@ -29,11 +30,7 @@ struct RunPlan {
   double image_flops_as_run = 0;  ///< As computed: the last block for the class token alone, micro-batches
                                   ///< twice.
 
-  double state_bytes = 0;       ///< Weights, gradients, moments, EMA, on every rank.
-  double activation_bytes = 0;  ///< What the backward pass needs of the images that go through at once, and one block.
-  double loader_bytes = 0;      ///< Batches made ahead.
-  double checkpoint_bytes = 0;  ///< The copy that a checkpoint is written from, on the rank with the largest slice.
-  double rank_bytes() const { return state_bytes + activation_bytes + loader_bytes + checkpoint_bytes; }
+  MemoryPlan memory;  ///< Of the rank that takes most.
 
   std::uint64_t images = 0;
   std::uint64_t steps_per_epoch = 0;
@@ -44,7 +41,7 @@ struct RunPlan {
 
 /// For a data set of `images`. Throws config_error if the batch cannot be shared by the ranks or is larger than the
 /// data, or if train.micro_batch does not divide a rank's share.
-RunPlan plan_run(const Config& config, int ranks, std::uint64_t images);
+RunPlan plan_run(const Config& config, int ranks, std::uint64_t images, bool on_gpu = false);
 
 /// A warning for every kind of view whose last pixels no patch covers: they are dropped, as in the official code.
 std::vector<std::string> dropped_pixels(const Config& config);

@@ -88,7 +88,7 @@ ReplayResult replay(const World& world, const Config& config, const ReplayOption
   const StepBundle& recorded = result.recorded;
   const std::string where = options.bundle.string();
   world.agree([&] { check_same_run(recorded, config, where); });
-  const TrainingInput input = open_input_of_run(world, config);
+  const TrainingInput input = open_input_of_run(world, config, options.gpu.has_value());
   const std::uint64_t per_epoch = steps_per_epoch(input.epoch_images, config.train.global_batch);
   world.agree([&] { check_same_data(recorded, input.fingerprint, per_epoch, where); });
   const auto checkpoint = find_start(world, options.run, recorded);

@@ -54,11 +54,12 @@ void set_up_precision(const Config& config) {
   set_tf32_products(config.train.precision == Precision::tf32);
 }
 
-TrainingInput open_input_of_run(const World& world, const Config& config) {
+TrainingInput open_input_of_run(const World& world, const Config& config, bool on_gpu) {
   double rank_bytes = 0;
   world.agree([&] {
     // A step needs the same for any number of images.
-    rank_bytes = plan_run(config, world.size(), static_cast<std::uint64_t>(config.train.global_batch)).rank_bytes();
+    const auto images = static_cast<std::uint64_t>(config.train.global_batch);
+    rank_bytes = plan_run(config, world.size(), images, on_gpu).memory.host_bytes();
   });
   return open_input(world, config, static_cast<std::uint64_t>(rank_bytes));
 }

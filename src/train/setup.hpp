@@ -32,7 +32,7 @@ void check_precision(const Config& config, at::Device device = at::kCPU);
 void set_up_precision(const Config& config);
 
 /// open_input() beside what else the run needs of a rank's memory. All ranks call.
-TrainingInput open_input_of_run(const World& world, const Config& config);
+TrainingInput open_input_of_run(const World& world, const Config& config, bool on_gpu = false);
 
 /// Completed steps of the state in a checkpoint; 0 without one. All ranks call; rank 0 looks for all.
 std::uint64_t completed_steps(const World& world, const std::optional<std::filesystem::path>& checkpoint);

@@ -31,6 +31,7 @@
 #include "train/profile.hpp"
 #include "train/replicas.hpp"
 #include "train/requests.hpp"
+#include "train/run_memory.hpp"
 #include "train/saver.hpp"
 #include "train/setup.hpp"
 #include "train/state.hpp"
@@ -239,19 +240,21 @@ TrainResult train(const World& world, const Config& config, const TrainOptions& 
   Watchdog watchdog(world, {.limit = Seconds(config.runtime.watchdog),
                             .folder = options.run / "flight",
                             .copies_data = !config.data.staging.empty()});
-  const TrainingInput input = open_input_of_run(world, config);
+  const TrainingInput input = open_input_of_run(world, config, options.gpu.has_value());
   make_run_folder(world, options.run);
   RunRecords records(world, options.run, [&] { watchdog.sections().touch(); });
+  const RunMemory memory(world, config, options.gpu ? &*options.gpu : nullptr);
   try {
     const TrainResult result = run_training(world, config, options, watchdog.sections(), input, records);
     const std::string stopped_by = to_text(result.stopped);
     records.life.ended(stopped_by.empty() ? ExitCode::done : ExitCode::stopped, stopped_by);
     return result;
   } catch (...) {
-    const Error error = to_error(std::current_exception());
+    const std::exception_ptr failure = memory.explained(std::current_exception());
+    const Error error = to_error(failure);
     records.life.ended(error.code(), error.what());
-    records.status.failed(std::current_exception());
-    throw;
+    records.status.failed(failure);
+    std::rethrow_exception(failure);
   }
 }
 

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <system_error>
 
 #include "base/error.hpp"
@@ -13,7 +14,8 @@ namespace msn::test {
 namespace fs = std::filesystem;
 
 fs::path golden(const std::string& name) {
-  return fs::path(MSN_GOLDEN_DIR) / name;
+  const char* installed = std::getenv("MSN_GOLDEN_DIR");  // Set by launch/with-libtorch.
+  return fs::path(installed != nullptr ? installed : MSN_GOLDEN_DIR) / name;
 }
 
 TempDir::TempDir() {
