@@ -124,7 +124,8 @@ LossResult torch_msn_loss(const at::Tensor& z, const at::Tensor& h, const at::Te
   const TargetFacts facts(result.targets);
   result.chosen = facts.chosen;
 
-  const at::Tensor targets = result.targets.repeat({z.size(0) / samples, 1});
+  // Not by repeat(), which takes indices from the host.
+  const at::Tensor targets = result.targets.expand({z.size(0) / samples, samples, k}).reshape({z.size(0), k});
   const at::Tensor me_max = (mean_probs * mean_over_prior).sum();
   const at::Tensor entropy = sum_of_all(p.values * p.log).div_(-count);
   const at::Tensor cross_entropy = sum_of_all(targets * p.log).div_(-count);

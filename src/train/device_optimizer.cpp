@@ -10,8 +10,8 @@
 
 #include "kernels/work_times.hpp"
 #include "model/kernel_form.hpp"
-#include "train/kokkos_optimizer.hpp"
 #include "train/finite.hpp"
+#include "train/kokkos_optimizer.hpp"
 #include "train/torch_optimizer.hpp"
 
 namespace msn {

@@ -16,8 +16,8 @@
 #include "base/error.hpp"
 #include "base/inject.hpp"
 #include "base/log.hpp"
-#include "train/batch_tensors.hpp"
 #include "train/device_event.hpp"
+#include "train/device_views.hpp"
 #include "train/device_wait.hpp"
 #include "train/finite.hpp"
 #include "train/setup.hpp"
@@ -73,10 +73,15 @@ class DeviceSteps : public Steps {
         device_(of.state.online.device()),
         stream_(own_stream(device_)),
         stepper_(of.state, of.config, of.communicator, of.sections),
+        views_(of.config, of.normalisers, device_, compute_type(of.config.train.precision)),
         wait_(of.communicator),
         on_device_(device_, of.state.online.segment("prototypes").shape[0]) {
     for (std::size_t i = 0; i < options.run_ahead + 2; ++i)
       slots_.emplace_back(device_, on_device_.found.numel());
+    // What was made so far, the weights' shadows too, is the work of another stream than the steps'.
+    DeviceEvent made(device_);
+    made.record();
+    made.wait();
     revive();
   }
 
@@ -94,7 +99,7 @@ class DeviceSteps : public Steps {
     if (inject("step", step.number - 1, of_.rank)) state.online.values().narrow(0, 0, 1).add_(1);
     step.batch = next_batch();
     step.schedule = of_.schedules.at(static_cast<std::int64_t>(step.number - 1));
-    const StepInput input = make_step_input(step.batch, of_.config, compute_type(of_.config.train.precision));
+    const StepInput input = views_.input_of(step.batch);
     Slot& slot = slots_[step.number % slots_.size()];
     // Until a step turns out not to be finite, each one counts for Adam.
     on_device_.set(slot.control, step.schedule, static_cast<std::int64_t>(step.number - state.skipped));
@@ -221,6 +226,7 @@ class DeviceSteps : public Steps {
   const at::Device device_;
   const c10::Stream stream_;
   Stepper stepper_;
+  DeviceViews views_;
   DeviceWait wait_;
   StepOnDevice on_device_;
   std::vector<Slot> slots_;  ///< That of a step is number % size.

@@ -19,8 +19,8 @@ namespace msn {
 
 /// Device, communicators and form of the steps, for the length of a life. All ranks make one alike.
 ///
-/// With MSN_TEST_AS_ON_GPU=torch or =kokkos in the environment, steps in host memory go as on a GPU: in that form of the
-/// kernels, begun before earlier ones are finished. For tests.
+/// With MSN_TEST_AS_ON_GPU=torch or =kokkos in the environment, steps in host memory go as on a GPU: in that form of
+/// the kernels, begun before earlier ones are finished. For tests.
 class Placement {
  public:
   /// `gpu`: this rank's, current in this thread; nullopt: processors. Connects the ranks. Throws AgreedError. `world`

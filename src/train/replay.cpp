@@ -106,11 +106,12 @@ ReplayResult replay(const World& world, const Config& config, const ReplayOption
   log::info("running steps " + std::to_string(state.step + 1) + " to " + std::to_string(recorded.step) +
             " again, from " + (checkpoint ? checkpoint->string() : "the beginning"));
   const Schedules schedules(config.optim, config.loss, config.train, static_cast<std::int64_t>(per_epoch));
-  const std::unique_ptr<BatchSource> batches = make_batches(input, config, world, state.step);
+  const std::vector<Normaliser> of_sets = normalisers(input);
+  const std::unique_ptr<BatchSource> batches = make_batches(input, config, world, state.step, placement.device());
   std::unique_ptr<Steps> steps;
   world.agree([&] {
     check_precision(config, placement.device());
-    steps = placement.make_steps({state, config, placement.of_state(), schedules, *batches, world.rank()});
+    steps = placement.make_steps({state, config, placement.of_state(), schedules, *batches, of_sets, world.rank()});
   });
   steps->buckets().compare_over_ranks();
 

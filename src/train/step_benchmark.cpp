@@ -129,8 +129,7 @@ OfRank rank_from(const std::string& text) {
   return rank;
 }
 
-OfRank take_steps(const World& world, const Config& config, const StepBenchmarkOptions& options,
-                  Placement& placement) {
+OfRank take_steps(const World& world, const Config& config, const StepBenchmarkOptions& options, Placement& placement) {
   OfRank mine;
   const at::ScalarType type = scalar_type(config.train.precision);
   Heartbeat heartbeat{};
@@ -143,14 +142,15 @@ OfRank take_steps(const World& world, const Config& config, const StepBenchmarkO
   mine.memory.after_construction = resident_memory();
   mine.memory.moments = static_cast<double>(state.exp_avg.nbytes() + state.exp_avg_sq.nbytes());
   const TrainingInput input = open_input(world, config, 0);
-  const std::unique_ptr<BatchSource> batches = make_batches(input, config, world, 0);
+  const std::vector<Normaliser> of_sets = normalisers(input);
+  const std::unique_ptr<BatchSource> batches = make_batches(input, config, world, 0, placement.device());
   const Schedules schedules(config.optim, config.loss, config.train,
                             static_cast<std::int64_t>(steps_per_epoch(input.epoch_images, config.train.global_batch)));
   std::unique_ptr<Steps> steps;
   world.agree([&] {
     check_precision(config, placement.device());
     steps = placement.make_steps(
-        {state, config, placement.of_state(), schedules, *batches, world.rank(), &sections});
+        {state, config, placement.of_state(), schedules, *batches, of_sets, world.rank(), &sections});
   });
   std::uint64_t growths = tensor_memory().growths;
   const int all = options.warm_up + options.steps;

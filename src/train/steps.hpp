@@ -4,8 +4,10 @@
 
 #include <cstddef>
 #include <memory>
+#include <vector>
 
 #include "data/batch.hpp"
+#include "data/views.hpp"
 #include "objective/schedules.hpp"
 #include "train/step.hpp"
 
@@ -45,8 +47,9 @@ struct StepsOf {
   const Config& config;
   Communicator& communicator;  ///< Of tensors where the state is.
   const Schedules& schedules;
-  BatchSource& batches;  ///< From the state's step on.
-  int rank = 0;          ///< Of the world, for faults that tests inject.
+  BatchSource& batches;                        ///< From the state's step on, for the state's device.
+  const std::vector<Normaliser>& normalisers;  ///< Of each data set.
+  int rank = 0;                                ///< Of the world, for faults that tests inject.
   Sections* sections = nullptr;
 };
 

@@ -111,11 +111,12 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
     log::warn(warning);
 
   const Schedules schedules(config.optim, config.loss, config.train, static_cast<std::int64_t>(per_epoch));
-  const std::unique_ptr<BatchSource> batches = make_batches(input, config, world, state.step);
+  const std::vector<Normaliser> of_sets = normalisers(input);
+  const std::unique_ptr<BatchSource> batches = make_batches(input, config, world, state.step, placement.device());
   std::unique_ptr<Steps> steps;
   world.agree([&] {
     steps = placement.make_steps(
-        {state, config, placement.of_state(), schedules, *batches, world.rank(), &sections});
+        {state, config, placement.of_state(), schedules, *batches, of_sets, world.rank(), &sections});
   });
   steps->buckets().compare_over_ranks();
   BadSamples bad(world, config.data.max_bad, per_epoch * static_cast<std::uint64_t>(config.train.global_batch));

@@ -15,7 +15,7 @@ inline StepBundle example_bundle() {
   bundle.position = 12;
   bundle.seed = 7;
   bundle.global_batch = 4;
-  bundle.surroundings = {2, 1, "0.1.0", "2.11.0", "AVX2", "AMD, AVX2", "onednn"};
+  bundle.surroundings = {2, 1, "0.1.0", "2.11.0", "AVX2", "AMD, AVX2", "onednn", ""};
   bundle.config_digest = "d1";
   bundle.data_fingerprint = "f1";
   bundle.checkpoint = 120;

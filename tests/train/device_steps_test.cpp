@@ -50,7 +50,7 @@ class Poisoned : public BatchSource {
   Batch next() override {
     Batch batch = from_.next();
     if (number_++ == bad_ && test::world().rank() == 0)
-      batch.random.rows.front() = std::numeric_limits<float>::quiet_NaN();
+      batch.random.rows[0] = std::numeric_limits<float>::quiet_NaN();
     return batch;
   }
   void recycle(Batch&&) override {}  // A batch that serves again must not be poisoned.
@@ -77,9 +77,10 @@ Outcome run(const Config& config, int steps, Where where, const DeviceStepsOptio
   on_host.upload();
   const Schedules schedules(config.optim, config.loss, config.train, kStepsPerEpoch);
   const TrainingInput input{{}, {}, 8 * kStepsPerEpoch, 8 * kStepsPerEpoch};
-  const std::unique_ptr<BatchSource> batches = make_batches(input, config, test::world(), 0);
+  const std::unique_ptr<BatchSource> batches = make_batches(input, config, test::world(), 0, device);
+  const std::vector<Normaliser> of_sets = normalisers(input);
   Poisoned poisoned(*batches, bad);
-  const StepsOf of{state, config, *communicator, schedules, poisoned, test::world().rank()};
+  const StepsOf of{state, config, *communicator, schedules, poisoned, of_sets, test::world().rank()};
   const auto runner = where == Where::host ? make_host_steps(of) : make_device_steps(of, options);
   Outcome result;
   while (static_cast<int>(result.reports.size()) < steps) {

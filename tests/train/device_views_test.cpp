@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The step's input by way of a device against that of batches whose views workers made: the same bits. Here the device
-// is host memory.
+// The step's input by way of a device against that of batches whose views workers made: the same bits. The device is the
+// first GPU if Kokkos has CUDA, else host memory.
 #include "train/device_views.hpp"
 
 #include <fcntl.h>
@@ -18,12 +18,16 @@
 namespace msn {
 namespace {
 
+at::Device device() {
+  return kernels::device::computes_on_gpu() ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU);
+}
+
 void expect_same(const at::Tensor& made, const at::Tensor& expected, const std::string& name) {
   ASSERT_EQ(made.defined(), expected.defined()) << name;
   if (!made.defined()) return;
   EXPECT_EQ(made.scalar_type(), expected.scalar_type()) << name;
   EXPECT_EQ(made.sizes(), expected.sizes()) << name;
-  EXPECT_TRUE(made.equal(expected)) << name;
+  EXPECT_TRUE(made.cpu().equal(expected)) << name;
 }
 
 void expect_same(const StepInput& made, const StepInput& expected, const std::string& name) {
@@ -83,7 +87,7 @@ class DeviceViewsTest : public ::testing::Test {
       normalisers.emplace_back(set.views);
     Loader by_workers(data, options(ViewsMade::by_workers), 2);
     Loader by_device(data, options(ViewsMade::by_device), 2);
-    DeviceViews from_plan(config_, normalisers, at::kCPU, type), from_rows(config_, normalisers, at::kCPU, type);
+    DeviceViews from_plan(config_, normalisers, device(), type), from_rows(config_, normalisers, device(), type);
     for (int step = 0; step < 5; ++step) {
       Batch rows = by_workers.next(), plan = by_device.next();
       ASSERT_EQ(plan.samples, rows.samples);
@@ -147,7 +151,7 @@ TEST_F(DeviceViewsTest, TakeOtherPixelsForABadImage) {
 
 TEST_F(DeviceViewsTest, UploadMadeUpRows) {
   SyntheticBatches batches(config_, 60, options(ViewsMade::by_device));
-  DeviceViews views(config_, {}, at::kCPU, at::kBFloat16);
+  DeviceViews views(config_, {}, device(), at::kBFloat16);
   for (int step = 0; step < 4; ++step) {
     Batch batch = batches.next();
     expect_same(views.input_of(batch), make_step_input(batch, config_, at::kBFloat16), "synthetic");
@@ -159,7 +163,7 @@ TEST_F(DeviceViewsTest, AnInputStaysUntilTheRingComesRound) {
   const TrainingData data = open_training_data(config_);
   const std::vector<Normaliser> normalisers{Normaliser(data.sets[0].views)};
   Loader loader(data, options(ViewsMade::by_device), 2);
-  DeviceViews views(config_, normalisers, at::kCPU, at::kFloat);
+  DeviceViews views(config_, normalisers, device(), at::kFloat);
   const void* first = nullptr;
   for (std::size_t step = 0; step <= DeviceViews::slots; ++step) {
     const StepInput input = views.input_of(loader.next());

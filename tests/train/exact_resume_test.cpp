@@ -30,10 +30,6 @@ using test::world;
 constexpr int kBatch = 4;
 constexpr std::uint64_t kPerEpoch = 5, kSteps = 20;
 
-std::span<const std::byte> bytes_of(const std::vector<float>& values) {
-  return std::as_bytes(std::span(values));
-}
-
 /// What this rank trained on, step by step: epoch, position, samples, and a hash of rows and masks of all views.
 using Batches = std::map<std::uint64_t, std::string>;
 
@@ -43,7 +39,7 @@ std::string text_of(const Batch& batch) {
     text += " " + std::to_string(sample);
   Hasher hasher;
   for (const ViewRows* rows : {&batch.target, &batch.random, &batch.focal}) {
-    hasher.update(bytes_of(rows->rows));
+    hasher.update(std::as_bytes(std::span(rows->rows)));
     hasher.update(std::as_bytes(std::span(rows->keep)));
   }
   return text + " " + hasher.hex();

@@ -86,7 +86,7 @@ class RunOfOneRank {
     Config config;
     config.train.max_fruitless_lives = allowed;
     Life life(world_, path(), lease_);
-    life.begin(config, {1, "cpu", "fingerprint", first_step, {RankPlace{}}});
+    life.begin(config, {1, "cpu", "", "fingerprint", first_step, {RankPlace{}}});
     return life;
   }
 
