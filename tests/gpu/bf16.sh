@@ -8,7 +8,7 @@
 limit_s=400
 use_ranks 1
 expect "pack" 0 "packed" "$msn" pack --input 'synthetic:shapes?images=4000&size=40&seed=1' --output "$work/data"
-runs=$work/$marker
+runs=$work/runs
 mkdir "$runs"
 for precision in fp32 bf16; do
   expect "$precision" 0 'done after step 200' "${mpirun[@]}" "$msn" train "$config" --data "$work/data" --device cuda \
