@@ -41,18 +41,25 @@ if(MSN_SANITIZE)
 endif()
 
 # add_bundled_test(NAME LABEL L RANKS N TARGET T ARGUMENTS ... [ENVIRONMENT ...])
+# add_bundled_test(NAME LABEL L SCRIPT tests/FOLDER/X.sh)
 #   A test of this build in the bundle too (cmake/Install.cmake), for machines that have what this one lacks:
-#   ctest --test-dir BUNDLE -L LABEL.
+#   ctest --test-dir BUNDLE -L LABEL, which runs them in that folder. A script gets the words of a run test: MSN SOURCE MPIRUN...
 function(add_bundled_test name)
-  cmake_parse_arguments(T "" "LABEL;RANKS;TARGET" "ARGUMENTS;ENVIRONMENT" ${ARGN})
+  cmake_parse_arguments(T "" "LABEL;RANKS;TARGET;SCRIPT" "ARGUMENTS;ENVIRONMENT" ${ARGN})
   get_filename_component(mpiexec ${MPIEXEC_EXECUTABLE} NAME)
-  string(REPLACE ";" "\" \"" arguments "${T_ARGUMENTS}")
+  set(mpirun "${mpiexec} --oversubscribe ${MPIEXEC_NUMPROC_FLAG}")
   string(REPLACE ";" " " environment "${MSN_MPI_TEST_ENVIRONMENT};${T_ENVIRONMENT}")
-  set_property(GLOBAL APPEND PROPERTY MSN_BUNDLED_TARGETS ${T_TARGET})
+  if(T_SCRIPT)
+    set_property(GLOBAL APPEND PROPERTY MSN_BUNDLED_SCRIPTS ${T_SCRIPT})
+    set(command "${T_SCRIPT} bin/msn . ${mpirun} RANKS")
+  else()
+    set_property(GLOBAL APPEND PROPERTY MSN_BUNDLED_TARGETS ${T_TARGET})
+    string(REPLACE ";" "\" \"" arguments "${T_ARGUMENTS}")
+    set(command "${mpirun} ${T_RANKS} launch/with-libtorch tests/${T_TARGET} \"${arguments}\"")
+  endif()
   set_property(GLOBAL APPEND_STRING PROPERTY MSN_BUNDLED_TESTS
-    "add_test(${name} env ${environment} ${mpiexec} --oversubscribe ${MPIEXEC_NUMPROC_FLAG} ${T_RANKS}
-  \"\${root}/launch/with-libtorch\" \"\${root}/tests/${T_TARGET}\" \"${arguments}\")
-set_tests_properties(${name} PROPERTIES LABELS ${T_LABEL} TIMEOUT 300 RUN_SERIAL TRUE)
+    "add_test(${name} env ${environment} ${command})
+set_tests_properties(${name} PROPERTIES LABELS ${T_LABEL} TIMEOUT 900 RUN_SERIAL TRUE)
 ")
 endfunction()
 

@@ -35,14 +35,15 @@ TrainingInput open_input(const World& world, const Config& config, std::uint64_t
 
 std::unique_ptr<BatchSource> make_batches(const TrainingInput& input, const Config& config, const World& world,
                                           std::uint64_t first_step, c10::Device device) {
-  const BatchOptions options{
-      .global_batch = config.train.global_batch,
-      .patch_size = config.model.patch_size,
-      .rank = world.rank(),
-      .world_size = world.size(),
-      .first_step = first_step,
-      .views = views_made(config.runtime.views_on, !device.is_cpu(), kernels::device::computes_on_gpu()),
-      .memory = host_memory_for(device)};
+  BatchOptions options{.global_batch = config.train.global_batch,
+                       .patch_size = config.model.patch_size,
+                       .rank = world.rank(),
+                       .world_size = world.size(),
+                       .first_step = first_step,
+                       .memory = host_memory_for(device)};
+  world.agree([&] {
+    options.views = views_made(config.runtime.views_on, !device.is_cpu(), kernels::device::computes_on_gpu());
+  });
   if (!input.data) return std::make_unique<SyntheticBatches>(config, input.images, options);
   return std::make_unique<Loader>(*input.data, options, loader_threads(world, config));
 }

@@ -24,6 +24,7 @@ std::string_view name_of(MemoryUse use) {
                                                             "the update",
                                                             "messages",
                                                             "batches ahead",
+                                                            "state on the host",
                                                             "copy for a checkpoint",
                                                             "allocator's slack",
                                                             "libraries"};

@@ -29,6 +29,7 @@ enum class MemoryUse : std::size_t {
   messages,  ///< Gradients in bfloat16 on their way to the other ranks.
   // Beside the step, in host memory:
   batches_ahead,
+  host_state,       ///< A GPU's state, as checkpoints and comparisons of replicas read it.
   checkpoint_copy,  ///< That a checkpoint is written from.
   // Of a GPU, assumed:
   slack,      ///< What LibTorch's allocator has of the device and no tensor uses.

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <numeric>
 
 #include "base/arena.hpp"
 #include "checkpoint/slices.hpp"
@@ -13,6 +14,7 @@
 #include "data/views.hpp"
 #include "kernels/device/space.hpp"
 #include "model/gemm.hpp"
+#include "train/device_views.hpp"
 #include "train/setup.hpp"
 #include "train/state.hpp"
 
@@ -46,9 +48,12 @@ double batch_rows_bytes(const Config& config, const PlannedRank& rank, const Vis
   return sizeof(float) * rows * static_cast<double>(visible.patch_values() * rank.local_batch);
 }
 
+std::vector<std::uint64_t> state_sizes(const Config& config) {
+  return state_tensor_sizes(vit_shape(config.model), config.model.prototypes, scalar_type(config.train.precision));
+}
+
 double largest_slice(const Config& config, int ranks) {
-  const std::vector<std::uint64_t> sizes =
-      state_tensor_sizes(vit_shape(config.model), config.model.prototypes, scalar_type(config.train.precision));
+  const std::vector<std::uint64_t> sizes = state_sizes(config);
   double largest = 0;
   for (const Slice& slice : cut_into_slices(sizes, std::min(config.checkpoint.writers, ranks)))
     largest = std::max(largest, static_cast<double>(slice.bytes));
@@ -66,9 +71,11 @@ VisiblePatches visible_patches(const Config& config) {
 }
 
 void add_gpu(const Config& config, const PlannedRank& rank, MemoryPlan& plan) {
-  const double elements = plan.step.of(MemoryUse::weights) / (config.train.precision == Precision::fp64 ? 8 : 4);
-  if (rank.ranks > 1 && config.train.reduce_precision == ReducePrecision::bf16)
-    plan.step.of(MemoryUse::messages) = 2 * elements;
+  // The ring of uploads, and the place that a captured graph reads, beside the one that was counted.
+  const std::size_t places = DeviceViews::slots + (config.runtime.cuda_graph ? 1 : 0);
+  plan.step.of(MemoryUse::batch) *= static_cast<double>(places);
+  const std::vector<std::uint64_t> state = state_sizes(config);
+  plan.host.of(MemoryUse::host_state) = std::accumulate(state.begin(), state.end(), 0.0);
   plan.step.of(MemoryUse::slack) = kSlack * plan.step.total();
   plan.step.of(MemoryUse::libraries) = kContext + kCublas + (rank.ranks > 1 ? kNccl : 0);
 }
@@ -120,9 +127,14 @@ MemoryPlan plan_memory(const Config& config, const PlannedRank& rank) {
   go_through_step(step_sizes(config, rank), ledger);
   plan.step = ledger.at_peak();
   plan.most = ledger.most();
+  if (rank.ranks > 1 && config.train.reduce_precision == ReducePrecision::bf16) {
+    const double elements = plan.step.of(MemoryUse::weights) / (config.train.precision == Precision::fp64 ? 8 : 4);
+    plan.step.of(MemoryUse::messages) = 2 * elements;
+  }
   if (rank.on_gpu) add_gpu(config, rank, plan);
   plan.host.of(MemoryUse::batches_ahead) =
-      batch_rows_bytes(config, rank, visible_patches(config)) * (Loader::batches_ahead + 1);
+      batch_rows_bytes(config, rank, visible_patches(config)) *
+      static_cast<double>(Loader::batches_ahead + 1 + (rank.on_gpu ? config.runtime.run_ahead : 0));
   plan.host.of(MemoryUse::checkpoint_copy) = largest_slice(config, rank.ranks);
   return plan;
 }

@@ -135,6 +135,7 @@ ReplayResult replay(const World& world, const Config& config, const ReplayOption
       reported = std::chrono::steady_clock::now();
     }
   }
+  steps.reset();
   placement.shutdown();
   result.differences = differences(recorded, result.replayed, result.match);
   return result;

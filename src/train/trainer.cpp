@@ -18,6 +18,7 @@
 #include "comm/devices.hpp"
 #include "comm/watchdog.hpp"
 #include "data/sampler.hpp"
+#include "kernels/device/space.hpp"
 #include "train/bad_samples.hpp"
 #include "train/bundle.hpp"
 #include "train/gemm_setup.hpp"
@@ -37,6 +38,7 @@
 #include "train/state.hpp"
 #include "train/status.hpp"
 #include "train/threads.hpp"
+#include "train/views_on.hpp"
 
 namespace msn {
 
@@ -75,7 +77,10 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
                          const TrainingInput& input, RunRecords& records) {
   auto& [lease, life, status] = records;
   const auto checkpoint = open_run(world, options.run, config, input.fingerprint, options.resume);
-  world.agree([&] { check_precision(config, options.gpu ? at::kCUDA : at::kCPU); });
+  world.agree([&] {
+    check_precision(config, options.gpu ? at::kCUDA : at::kCPU);
+    views_made(config.runtime.views_on, options.gpu.has_value(), kernels::device::computes_on_gpu());
+  });
   status.begin();
   Placement placement(world, options.gpu);
   const int threads = set_up_threads(world, config.runtime.threads);
@@ -217,6 +222,7 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
   profile.end();
   saver.save();  // Of a life without a step.
   life.saved(saver.durable());
+  steps.reset();
   placement.shutdown();
 
   if (state.step < last) result.stopped = requests.stop_wish();

@@ -33,6 +33,10 @@ expect "version" 0 "^LibTorch +$(sed -n 's/^torch=//p' "$bundle/lib/msn-build.tx
   env Torch_ROOT="$TORCH" "$bundle/bin/msn" --version
 expect "training" 0 'done after step 2 of' "${mpirun[@]}" env Torch_ROOT="$TORCH" "$bundle/bin/msn" train \
   "$bundle/configs/quickstart.toml" "${tiny[@]}" --set data.input=synthetic --max-steps 2 --run "$work/run"
+if grep -q trace_w1_fp32_gpu "$bundle/CTestTestfile.cmake"; then  # A build with CUDA; GPUs are hidden.
+  expect "the tests in it" 8 'no device was found' env CUDA_VISIBLE_DEVICES= Torch_ROOT="$TORCH" \
+    ctest --test-dir "$bundle" -R '^trace_w1_fp32_gpu$' --output-on-failure
+fi
 ln -s "$TORCH" "$bundle/libtorch"
 expect "LibTorch in the bundle" 0 '^msn +' "$bundle/bin/msn" --version
 rm "$bundle/libtorch"

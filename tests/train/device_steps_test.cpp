@@ -81,7 +81,7 @@ Outcome run(const Config& config, int steps, Where where, const DeviceStepsOptio
   const std::vector<Normaliser> of_sets = normalisers(input);
   Poisoned poisoned(*batches, bad);
   const StepsOf of{state, config, *communicator, schedules, poisoned, of_sets, test::world().rank()};
-  const auto runner = where == Where::host ? make_host_steps(of) : make_device_steps(of, options);
+  auto runner = where == Where::host ? make_host_steps(of) : make_device_steps(of, options);
   Outcome result;
   while (static_cast<int>(result.reports.size()) < steps) {
     const auto begun = result.reports.size() + runner->under_way();
@@ -97,6 +97,7 @@ Outcome run(const Config& config, int steps, Where where, const DeviceStepsOptio
     runner->recycle(std::move(done.batch));
     result.reports.push_back(std::move(done.report));
   }
+  runner.reset();
   on_host.download();
   TrainState& end = on_host.get();
   result.weights = end.online.values().clone();
