@@ -161,9 +161,10 @@ def array_line(name: str, words: list[str]) -> str:
 
 
 def settings(job: Job) -> list[str]:
-    lines = list(job.site.prologue)
+    lines = []
     if job.seconds and job.scheduler != "slurm":  # Slurm tells the end exactly.
         lines.append(f"MSN_JOB_END=$(($(date +%s) + {max(job.seconds - 60, 1)})) && export MSN_JOB_END")
+    lines += job.site.prologue
     if job.site.modules:
         lines.append(f"module load {' '.join(quote(name) for name in job.site.modules)} || exit 2")
     lines += [f"export {name}={quote(value)}" for name, value in job.site.environment.items()]

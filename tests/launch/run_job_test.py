@@ -1,0 +1,185 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""launch/run-job with programs that play msn and the schedulers: exit codes, signals, who is started again."""
+import json
+import os
+import signal
+import subprocess
+import time
+import unittest
+
+from support import LAUNCH, Case
+
+PROGRESS = "mkdir -p run/checkpoints; echo step-$RANDOM$RANDOM > run/checkpoints/latest; "
+IDS = {"SLURM_JOB_ID": "17", "PBS_JOBID": "17.server", "LSB_JOBID": "17", "FLUX_JOB_ID": "f17"}
+AGAIN = {"slurm": "scontrol requeue 17\n", "pbs": "qrerun 17.server\n", "lsf": "", "flux": "flux --parent batch job.sh\n"}
+
+
+class RunJob(Case):
+    def setUp(self):
+        super().setUp()
+        os.mkdir(os.path.join(self.work, "run"))
+
+    def command(self, scheduler, *options):
+        start = {"slurm": "srun", "flux": "flux"}.get(scheduler, "mpirun")
+        words = [os.path.join(LAUNCH, "run-job"), "--scheduler", scheduler, "--run", "run", *options, "--", start]
+        return [*words, *(["run"] if start == "flux" else []), "--", self.environment["PROGRAM"], "--", "train", "c.toml"]
+
+    def run_job(self, scheduler, act, *options, **environment):
+        """Exit code, what was submitted, and the output."""
+        path = os.path.join(self.notes, "submitted")
+        if os.path.exists(path):
+            os.remove(path)
+        done = self.run_in_work(self.command(scheduler, *options), ACT=act, **IDS, **environment)
+        return done.returncode, self.note("submitted"), done.stdout + done.stderr
+
+    def test_codes_decide_what_starts_again(self):
+        self.file("run/job.sh", "")
+        for scheduler, call in AGAIN.items():
+            for code in (75, 124):
+                with self.subTest(scheduler=scheduler, code=code):
+                    got, submitted, text = self.run_job(scheduler, PROGRESS + f"exit {code}", "--requeue", "--script",
+                                                        "run/job.sh")
+                    self.assertEqual((got, submitted), (85 if scheduler == "lsf" else code, call), text)
+        for code in (0, 1, 2, 70, 74, 77, 78, 79):
+            with self.subTest(code=code):
+                got, submitted, text = self.run_job("slurm", PROGRESS + f"exit {code}", "--requeue")
+                self.assertEqual((got, submitted), (code, ""), text)
+                self.assertIn(f"ended with {code}: ", text.splitlines()[-1])
+        for name, code in (("KILL", 137), ("SEGV", 139)):
+            got, submitted, text = self.run_job("lsf", PROGRESS + f"kill -{name} $$", "--requeue")
+            self.assertEqual((got, submitted), (code, ""), text)
+        got, submitted, text = self.run_job("slurm", PROGRESS + "exit 75")  # Nobody asked for it.
+        self.assertEqual((got, submitted), (75, ""), text)
+        self.assertIn("submit the same job again", text)
+
+    def test_msn_knows_better_than_its_launcher(self):
+        def act(code):
+            status = json.dumps({"state": "stopped", "exit_code": code, "started": "now"}, indent=2)
+            return PROGRESS + f"cat > run/status.json <<'END'\n{status}\nEND\nexit 1"
+
+        got, submitted, text = self.run_job("slurm", act(75), "--requeue")
+        self.assertEqual((got, submitted), (75, AGAIN["slurm"]), text)
+        got, submitted, text = self.run_job("slurm", PROGRESS + "exit 1", "--requeue")  # The file is of the life before.
+        self.assertEqual((got, submitted), (1, ""), text)
+
+    def test_what_keeps_a_job_from_starting_again(self):
+        act = PROGRESS + "exit 75"
+        self.file("run/stop", "")
+        got, submitted, text = self.run_job("slurm", act, "--requeue")
+        self.assertEqual((got, submitted), (75, ""))
+        self.assertIn("run/stop is there", text)
+        self.assertEqual(self.run_job("lsf", act, "--requeue")[0], 75)  # Not 85.
+        os.remove(os.path.join(self.work, "run/stop"))
+        got, submitted, text = self.run_job("slurm", act, "--requeue", STATE="COMPLETING")
+        self.assertEqual((got, submitted), (75, ""))
+        self.assertIn("the job is COMPLETING", text)
+        got, submitted, text = self.run_job("slurm", act, "--requeue", SCONTROL_FAILS="1")
+        self.assertEqual((got, submitted), (75, AGAIN["slurm"]))
+        self.assertIn("submit the job again", text)
+
+    def test_pbs_submits_again_where_only_operators_rerun(self):
+        self.file("run/job.sh", "")
+        got, submitted, text = self.run_job("pbs", PROGRESS + "exit 75", "--requeue", "--script", "run/job.sh",
+                                            QRERUN_FAILS="1")
+        self.assertEqual((got, submitted), (75, "qrerun 17.server\nqsub job.sh\n"), text)
+        got, submitted, text = self.run_job("pbs", PROGRESS + "exit 75", "--requeue", "--script", "run/job.sh",
+                                            QRERUN_FAILS="1", SUBMIT_CODE="1")
+        self.assertEqual(got, 75)
+        self.assertIn("neither qrerun nor qsub works here", text)
+
+    def test_lives_without_a_checkpoint_are_counted(self):
+        lives = [self.run_job("slurm", act, "--requeue")[:2]
+                 for act in ("exit 75", "exit 124", PROGRESS + "exit 75", "exit 75", "exit 75")]
+        self.assertEqual(lives, [(code, AGAIN["slurm"]) for code in (75, 124, 75, 75, 75)])
+        got, submitted, text = self.run_job("slurm", "exit 75", "--requeue")
+        self.assertEqual((got, submitted), (79, ""))
+        self.assertIn("the last 3 lives brought no checkpoint", text)
+        self.assertEqual(self.run_job("slurm", "exit 75", "--requeue")[0], 75)  # Whoever submits again begins anew.
+        self.assertEqual(self.run_job("slurm", "exit 75", "--requeue", "--max-fruitless", "2")[0], 79)
+        for _ in range(4):
+            self.assertEqual(self.run_job("slurm", "exit 75", "--requeue", "--max-fruitless", "0")[0], 75)
+
+    def test_a_chain_ends_with_the_job_that_needs_nobody_after_it(self):
+        for scheduler, ids in (("slurm", {"SLURM_ARRAY_JOB_ID": "%d"}), ("pbs", {"PBS_JOBID": "%d[1].server"}),
+                               ("lsf", {"LSB_JOBID": "%d"})):
+            for number, code in enumerate((0, 78, 75)):
+                with self.subTest(scheduler=scheduler, code=code):
+                    environment = {**IDS, **{name: text % (number + 20) for name, text in ids.items()}}
+                    for life in (1, 2):
+                        done = self.run_in_work(self.command(scheduler, "--chain"), ACT=PROGRESS + f"exit {code}", **environment)
+                        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+                        self.assertEqual("nothing to do" in done.stdout, life == 2 and code != 75)
+        self.assertEqual(self.note("submitted"), "")
+
+    def signalled(self, scheduler, numbers, *options):
+        """A run that waits for signals gets these, each as soon as it has begun."""
+        job = subprocess.Popen(self.command(scheduler, *options), cwd=self.work, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                               text=True, env={**self.environment, **IDS, "ACT": PROGRESS + ": > $NOTES/begun; "
+                                               "while :; do sleep 0.05; done"})
+        try:
+            limit = time.monotonic() + 30
+            while not os.path.exists(os.path.join(self.notes, "begun")) and time.monotonic() < limit:
+                time.sleep(0.02)
+            for number in numbers:
+                job.send_signal(number)
+            text, _ = job.communicate(timeout=30)
+        finally:
+            job.kill()
+        os.remove(os.path.join(self.notes, "begun"))
+        return job.returncode, text
+
+    def test_warnings_are_passed_on(self):
+        for scheduler, number, name in (("lsf", signal.SIGUSR2, "USR2"), ("slurm", signal.SIGUSR1, "USR1"),
+                                        ("mpirun", signal.SIGUSR2, "USR2")):
+            with self.subTest(scheduler):
+                options = [] if scheduler == "mpirun" else ["--requeue"]
+                code, text = self.signalled(scheduler, [number], *options)
+                self.assertEqual(code, 85 if scheduler == "lsf" else 75, text)
+                self.assertEqual(self.note("signals"), name + "\n")
+                os.remove(os.path.join(self.notes, "signals"))
+        self.assertEqual(self.note("submitted"), AGAIN["slurm"])
+
+    def test_an_order_to_end_stops_in_order_and_starts_nothing_again(self):
+        for scheduler, number in (("slurm", signal.SIGTERM), ("pbs", signal.SIGTERM), ("lsf", signal.SIGINT)):
+            with self.subTest(scheduler):
+                code, text = self.signalled(scheduler, [number], "--requeue")
+                self.assertEqual((code, self.note("submitted")), (75, ""), text)
+                self.assertEqual(self.note("signals"), "USR2\n")
+                self.assertIn("told to end", text)
+                os.remove(os.path.join(self.notes, "signals"))
+
+    def test_versions_and_variables_are_printed(self):
+        code, _, text = self.run_job("slurm", "exit 0", NCCL_DEBUG="a b", UCX_TLS="rc", OMPI_MCA_x="1", NCCL_TOKEN="geheim")
+        self.assertEqual(code, 0)
+        for line in ("run-job: srun: srun 1", "msn 0", "run-job: set: NCCL_DEBUG=a\\ b", "run-job: set: UCX_TLS=rc",
+                     "run-job: set: OMPI_MCA_x=1", "run-job: cores of this script: "):
+            self.assertIn("\n" + line, text)
+        self.assertNotIn("geheim", text)
+        self.assertNotIn("NCCL_", self.note("environment").replace("NCCL_DEBUG=a b", "").replace("NCCL_TOKEN=geheim", ""))
+
+    def test_the_end_of_the_job_reaches_msn(self):
+        self.run_job("slurm", "exit 0")
+        self.assertRegex(self.note("environment"), "(?m)^MSN_JOB_END=40709[0-9]{5}$")  # 2099, in any time zone.
+        self.run_job("slurm", "exit 0", SLURM_JOB_END_TIME="5")
+        self.assertNotIn("MSN_JOB_END", self.note("environment"))
+        self.run_job("pbs", "exit 0")
+        self.assertNotIn("MSN_JOB_END", self.note("environment"))
+
+    def test_wrong_use(self):
+        good = self.command("slurm")
+        for words, text in ((good[:1], "no such scheduler"), ([*good[:2], "sge", *good[3:]], "no such scheduler 'sge'"),
+                            (good[:5], "no command"), ([*good[:5], "--requeu"], "unknown argument '--requeu'"),
+                            ([*good[:5], "--max-fruitless", "x", *good[5:]], "no number 'x'"),
+                            (self.command("mpirun", "--requeue"), "under plain mpirun")):
+            done = self.run_in_work(words)
+            self.assertEqual(done.returncode, 2)
+            self.assertRegex(done.stderr, rf"^run-job: error: .*{text}.*\n$")
+        code, _, text = self.run_job("slurm", "exit 0", "--requeue", VERSION_CODE="2")
+        self.assertEqual(code, 2)
+        self.assertIn("error: msn does not start", text)
+        self.assertEqual(self.note("argv"), "")
+
+
+if __name__ == "__main__":
+    unittest.main()
