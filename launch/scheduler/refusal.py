@@ -6,11 +6,16 @@ USAGE = 2
 CONFIGURATION = 78
 
 
+def printable(text: str) -> str:
+    """With line breaks and control characters escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 class Refusal(Exception):
     """Ends msn-launch before anything is written or submitted; `code` is its exit code."""
 
     def __init__(self, what: str, where: str, remedy: str, code: int = USAGE):
-        super().__init__(" ".join(f"{what} ({where}): {remedy}".split()))
+        super().__init__(printable(f"{what} ({where}): {remedy}"))
         self.code = code
 
 

@@ -141,9 +141,10 @@ class RunJob(Case):
         self.assertEqual(self.note("submitted"), AGAIN["slurm"])
 
     def test_an_order_to_end_stops_in_order_and_starts_nothing_again(self):
-        for scheduler, number in (("slurm", signal.SIGTERM), ("pbs", signal.SIGTERM), ("lsf", signal.SIGINT)):
+        for scheduler, number in (("slurm", signal.SIGTERM), ("pbs", signal.SIGTERM), ("lsf", signal.SIGINT),
+                                  ("mpirun", signal.SIGINT)):
             with self.subTest(scheduler):
-                code, text = self.signalled(scheduler, [number], "--requeue")
+                code, text = self.signalled(scheduler, [number], *([] if scheduler == "mpirun" else ["--requeue"]))
                 self.assertEqual((code, self.note("submitted")), (75, ""), text)
                 self.assertEqual(self.note("signals"), "USR2\n")
                 self.assertIn("told to end", text)

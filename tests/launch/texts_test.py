@@ -130,7 +130,6 @@ class Texts(Case):
         self.refused(2, "--run stands where the configuration", *slurm, "--", "--run", "r", "config.toml")
         self.refused(2, "no run folder is named", *slurm, "--", "config.toml")
         self.refused(2, "config.toml is no folder", *slurm, "--", "config.toml", "--run", "config.toml")
-        self.refused(2, "no such data set: absent", *slurm, "--", "config.toml", "--run", "r", "--data=absent")
         self.refused(2, "GPUs without a number .*--gpus-per-node", *slurm, *TRAIN, "--device", "cuda")
         self.refused(2, "--gpus-per-node: expected one argument", *slurm, "--gpus-per-node", *TRAIN)
         self.refused(2, "2 GPUs a node for a run on processors", *slurm, "--gpus-per-node", "2", *TRAIN, "--device=cpu")
@@ -154,6 +153,12 @@ class Texts(Case):
         self.refused(2, "no name for a job", *slurm, "--name", "a b", *TRAIN)
         self.refused(2, "line break or control character", *slurm, *TRAIN, "--set", "a=b\nrm -rf x")
         self.refused(2, "no scheduler and no mpirun", *TRAIN, PATH="")
+
+    def test_data_may_be_on_the_nodes_alone(self):
+        code, out, err = self.dry("--dry-run", "--scheduler", "slurm", "--cpus-per-rank", "2", "--", "config.toml", "--run", "r",
+                                  "--data=/scratch/absent")
+        self.assertEqual(code, 0)
+        self.assertIn("warning: no such data set here: /scratch/absent (--data)", err)
 
     def test_site_files(self):
         def site(code, pattern, text, scheduler="slurm"):
