@@ -4,7 +4,7 @@
 import os
 import unittest
 
-from support import SCHEDULERS, Case
+from support import LAUNCH, SCHEDULERS, Case
 
 JOB = {"slurm": {"SLURM_JOB_ID": "4711"}, "pbs": {"PBS_JOBID": "4711.server"}, "lsf": {"LSB_JOBID": "4711"},
        "flux": {"FLUX_JOB_ID": "f4711"}, "mpirun": {}}
@@ -98,6 +98,24 @@ class Submission(Case):
             self.assertEqual(" --hostfile /node file -x PATH" in self.note("started").splitlines()[-1], passed)
         with open(os.path.join(folder, "job-4711.server.log"), encoding="utf-8") as file:
             self.assertEqual(file.read().count("ended with 0: done"), 2)
+
+    def test_the_templates_run_as_they_are(self):
+        project = os.path.join(self.base, "project")
+        program = os.path.join(project, "msn/build/cuda/msn")
+        os.makedirs(os.path.dirname(program))
+        os.makedirs(os.path.join(project, "runs/a"))
+        os.symlink(os.path.join(self.fake, "msn"), program)
+        os.symlink(LAUNCH, os.path.join(project, "msn/launch"))
+        for template in sorted(os.listdir(os.path.join(LAUNCH, "templates"))):
+            with self.subTest(template):
+                folder = os.path.join(project, "runs/a")
+                done = self.run_in_work(["bash", os.path.join(LAUNCH, "templates", template)], cwd=folder, PROGRAM=program,
+                                        PBS_O_WORKDIR=folder, PBS_NODEFILE="/nodes", **JOB[template[:-3].split("-")[0]])
+                self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+                self.assertEqual(self.note("argv").split("\0")[:-1], ["train", "configs/vit_s16.toml", "--data", "data/photos",
+                                                                      "--run", "runs/a", "--device", "cuda"])
+                self.assertEqual(self.note("cwd"), project + "\n")
+                os.remove(os.path.join(self.notes, "argv"))
 
     def test_a_container_runs_msn(self):
         self.file("image.sif", "")
