@@ -5,6 +5,7 @@
 #include "commands/inspect.hpp"
 #include "commands/pack.hpp"
 #include "commands/run_guarded.hpp"
+#include "commands/self_test.hpp"
 #include "commands/subset.hpp"
 #include "commands/train.hpp"
 #include "commands/verify.hpp"
@@ -25,6 +26,7 @@ int main(int argc, char** argv) {
               msn::make_views_command,
               msn::make_subset_command,
           },
+      .self_test = msn::make_self_test,
   };
   return msn::run_guarded(argc, argv, program);
 }

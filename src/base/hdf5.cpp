@@ -2,8 +2,10 @@
 #include "base/hdf5.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -301,6 +303,28 @@ std::string library_version() {
   const Lock guard(lock());
   H5get_libversion(&major, &minor, &release);
   return std::to_string(major) + "." + std::to_string(minor) + "." + std::to_string(release);
+}
+
+bool library_is_thread_safe() {
+  hbool_t safe = 0;
+  const Lock guard(lock());
+  return H5is_library_threadsafe(&safe) >= 0 && safe;
+}
+
+std::string library_file_locking() {
+  hbool_t used = 0, passed_over = 0;
+  const Lock guard(lock());
+  const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
+  if (H5Pget_file_locking(access.get(), &used, &passed_over) < 0) return "unknown";
+  // What the library does with the variable when it opens a file.
+  if (const char* wish = std::getenv("HDF5_USE_FILE_LOCKING")) {
+    const std::string_view text(wish);
+    if (text == "BEST_EFFORT") return "where the file system can";
+    if (text == "TRUE" || text == "1") return "on";
+    if (text == "FALSE" || text == "0") return "off";
+  }
+  if (!used) return "off";
+  return passed_over ? "where the file system can" : "on";
 }
 
 #define MSN_H5_INSTANTIATE(T)                                      \

@@ -88,5 +88,10 @@ class File {
 
 /// Version of the library in use, as "1.10.8".
 std::string library_version();
+/// Whether threads may call the library at once. msn does not need it: see lock().
+bool library_is_thread_safe();
+/// How the library locks the files that are made or changed, for people: "on", "off" or "where the file system can".
+/// HDF5_USE_FILE_LOCKING in the environment decides, else the build of the library.
+std::string library_file_locking();
 
 }  // namespace msn::h5

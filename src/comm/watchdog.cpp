@@ -300,7 +300,7 @@ class Watchdog::Impl {
     if (sees_other_hosts()) stall = describe();  // Now that they have told.
     const std::string records =
         options_.folder.empty() ? "" : "; flight records of the ranks lie in " + options_.folder.string();
-    const Error error(ExitCode::watchdog, stall, "runtime.watchdog = " + whole(options_.limit) + " s",
+    const Error error(ExitCode::watchdog, stall, options_.setting + " = " + whole(options_.limit) + " s",
                       "look at that host, then run the same command again" + records);
     const std::string line = std::string("msn: error: ") + error.what() + "\n";
     // No lock on the way: the thread that is stuck may hold it.

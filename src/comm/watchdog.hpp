@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <string>
 
 #include "comm/sections.hpp"
 #include "comm/stall_clock.hpp"
@@ -15,6 +16,7 @@ struct WatchdogOptions {
   Seconds limit{600};                 ///< Of a section of an ordinary step, see limit_of(); 0: nothing is watched.
   std::filesystem::path folder = {};  ///< Gets the flight records when there are any; empty: they are not written.
   bool copies_data = false;           ///< The start may take as long as copying the data does.
+  std::string setting = "runtime.watchdog";  ///< What sets the limit, for people.
 };
 
 /// Watches this rank's sections. When one has lasted a third of its limit, one rank of each host warns: who has not

@@ -58,12 +58,20 @@ struct Parsed {
 
 Parsed parse(CLI::App& app, int argc, char** argv, const Program& program, bool speaks) {
   app.set_version_flag("--version", program.version, "Print what this program was built with, and exit");
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);
+  Command self_test;
+  if (program.self_test) self_test = program.self_test(app);
   std::vector<Command> commands;
   for (const auto& make : program.commands)
     commands.push_back(make(app));
   try {
     app.parse(argc, argv);
+    if (self_test.app != nullptr && app.count(kSelfTest) > 0) {
+      if (!app.get_subcommands().empty())
+        throw CLI::ExcludesError(kSelfTest, app.get_subcommands().front()->get_name());
+      return {self_test, 0};
+    }
+    if (app.get_subcommands().empty()) throw CLI::RequiredError::Subcommand(1);
   } catch (const CLI::Success& request) {  // --help, --version
     if (speaks) app.exit(request, std::cout, std::cerr);
     return {std::nullopt, 0};

@@ -12,7 +12,11 @@ namespace msn {
 struct Program {
   std::string version;  ///< Text of --version.
   std::vector<CommandMaker> commands;
+  /// Adds the flag kSelfTest, and what goes with it, to the program itself; it is run in place of a command.
+  CommandMaker self_test = {};
 };
+
+inline constexpr const char* kSelfTest = "--self-test";
 
 /// Parses the command line, starts MPI, runs the chosen command and returns the exit code of the process.
 ///

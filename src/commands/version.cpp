@@ -14,13 +14,17 @@ std::string program_version() {
   return kProgramVersion;
 }
 
-std::string version_text(const std::vector<std::pair<std::string, std::string>>& more) {
-  char mpi[MPI_MAX_LIBRARY_VERSION_STRING] = "";
+std::string mpi_version() {
+  char text[MPI_MAX_LIBRARY_VERSION_STRING] = "";
   int length = 0;
-  MPI_Get_library_version(mpi, &length);  // Allowed before MPI_Init.
-  const std::string mpi_text(mpi);
+  MPI_Get_library_version(text, &length);
+  const std::string version(text);
+  return version.substr(0, std::min(version.find(','), version.find('\n')));
+}
+
+std::string version_text(const std::vector<std::pair<std::string, std::string>>& more) {
   std::vector<std::pair<std::string, std::string>> rows{
-      {"MPI", mpi_text.substr(0, std::min(mpi_text.find(','), mpi_text.find('\n')))},
+      {"MPI", mpi_version()},
       {"HDF5", h5::library_version()},
   };
   rows.insert(rows.end(), more.begin(), more.end());

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // The room's smallest parts.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <filesystem>
 #include <string>
 
 #include "base/byte_size.hpp"
 #include "base/error.hpp"
+#include "base/file_system.hpp"
 #include "base/files.hpp"
 #include "base/folder_lock.hpp"
 #include "base/log.hpp"
 #include "base/quantile.hpp"
+#include "base/storage_trial.hpp"
 #include "base/utc.hpp"
 #include "base/utf8.hpp"
 #include "base/wire.hpp"
@@ -33,6 +37,35 @@ TEST(Utf8, IsWellFormed) {
   for (const char* bad :
        {"caf\xe9", "\x80", "\xc0\xaf", "\xe0\x80\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82"})
     EXPECT_FALSE(is_utf8(bad)) << bad;
+}
+
+TEST(FileSystem, IsNamedAndItsTroubleTold) {
+  EXPECT_EQ(file_system_of_magic(0xEF53).name, "ext4");
+  EXPECT_EQ(file_system_of_magic(0xEF53).caution, "");
+  EXPECT_EQ(file_system_of_magic(0x0BD00BD0).name, "Lustre");
+  EXPECT_NE(file_system_of_magic(0x6969).caution.find("HDF5_USE_FILE_LOCKING=FALSE"), std::string::npos);
+  EXPECT_EQ(file_system_of_magic(0x1234).name, "unknown (0x1234)");
+  const test::TempDir dir;
+  EXPECT_FALSE(file_system_of(dir.path()).name.empty());
+  EXPECT_THROW(file_system_of(dir / "none"), Error);
+}
+
+TEST(StorageTrial, ReadsWhatItWroteAndNothingElse) {
+  const test::TempDir dir;
+  {
+    const StorageTrial trial(dir / "a.h5", 3);
+    EXPECT_GT(trial.write().sync, 0);
+    EXPECT_NO_THROW(StorageTrial::read(dir / "a.h5", 3));
+    EXPECT_THROW(StorageTrial::read(dir / "a.h5", 4), Error);
+    {
+      const FileHandle file(dir / "a.h5", O_WRONLY);
+      const std::byte other{0xFF};
+      file.write_at({&other, 1}, file.size() - 8192);  // Among the large dataset's bytes.
+    }
+    EXPECT_THROW(StorageTrial::read(dir / "a.h5", 3), Error);
+    EXPECT_THROW(StorageTrial(dir / "none/a.h5", 3).write(), Error);
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(dir.path()));
 }
 
 TEST(Utc, IsReadBackToTheSecond) {

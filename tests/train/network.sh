@@ -63,6 +63,12 @@ nobody_left() {
 }
 
 limit_s=30
+expect "the self-test" 0 '^mpi: fit' "${mpirun[@]}" "$msn" --self-test mpi --run "$work"
+expect_lines 1 '^  ranks +2 ranks on 2 hosts, 1 each$'
+expect_lines 1 '^  messages +right;'
+expect_lines 0 'shared memory'
+expect_lines 1 "^  clocks +apart by at most [0-9.]+ (us|ms) .*host ${hosts[1]}"
+expect "the self-test of files" 0 '^hdf5: fit' "${mpirun[@]}" "$msn" --self-test hdf5 --run "$work"
 pack_tiny
 expect "undisturbed" 0 "done after step $steps" "${run[@]}" --run "$work/undisturbed"
 expect_lines 1 "^.* info 1 +${hosts[1]} +cpu "
