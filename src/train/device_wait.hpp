@@ -15,7 +15,8 @@ namespace msn {
 class DeviceWait {
  public:
   /// `communicator` must outlive it.
-  explicit DeviceWait(const Communicator& communicator, std::chrono::milliseconds check_every = std::chrono::milliseconds(5))
+  explicit DeviceWait(const Communicator& communicator,
+                      std::chrono::milliseconds check_every = std::chrono::milliseconds(5))
       : communicator_(communicator), check_every_(check_every) {}
 
   /// Returns when the device has come to `event`. If the communicator or the device has met an error, the communicator

@@ -20,8 +20,9 @@ struct GemmSetup {
 /// Logs it. Apart from the set-up because a run may be refused that must leave its log as it is.
 void tell(const GemmSetup& setup);
 
-/// Has the matrix products of all ranks computed by the back ends that `asked`, runtime.gemm, names on rank 0. With `recorded`, the surroundings of what goes on or is done again (looked at on rank 0 only), by
-/// those that are recorded there, if it was the same kind of processor. All ranks call, before the first product.
+/// Has the matrix products of all ranks computed by the back ends that `asked`, runtime.gemm, names on rank 0. With
+/// `recorded`, the surroundings of what goes on or is done again (looked at on rank 0 only), by those that are recorded
+/// there, if it was the same kind of processor. All ranks call, before the first product.
 /// Throws AgreedError (configuration) for a file that is not one of msn bench gemm for this kind of processor.
 GemmSetup set_up_gemm(const World& world, const std::filesystem::path& asked,
                       const std::optional<StepSurroundings>& recorded = std::nullopt);

@@ -50,7 +50,8 @@ class Placement {
   /// Those of this place. Throws config_error.
   std::unique_ptr<Steps> make_steps(const StepsOf& of) const;
 
-  /// The good end, before the end of MPI, when no steps are left: NCCL waits for their graphs to be gone. All ranks call.
+  /// The good end, before the end of MPI, when no steps are left: NCCL waits for their graphs to be gone. All ranks
+  /// call.
   void shutdown();
 
  private:
