@@ -63,6 +63,25 @@ set_tests_properties(${name} PROPERTIES LABELS ${T_LABEL} TIMEOUT 900 RUN_SERIAL
 ")
 endfunction()
 
+# add_gpu_test(NAME RANKS N TARGET T ARGUMENTS ... [ENVIRONMENT ...])
+#   T on so many ranks, with a GPU each; in the bundle too. Label gpu, of more than one rank gpus: they fail where there
+#   are fewer. GOLDEN in an argument is the folder of the golden files.
+function(add_gpu_test name)
+  cmake_parse_arguments(T "" "RANKS;TARGET" "ARGUMENTS;ENVIRONMENT" ${ARGN})
+  set(label gpu)
+  if(T_RANKS GREATER 1)
+    set(label gpus)
+  endif()
+  string(REPLACE GOLDEN ${CMAKE_SOURCE_DIR}/tests/golden arguments "${T_ARGUMENTS}")
+  mpi_command(command ${T_RANKS} $<TARGET_FILE:${T_TARGET}> ${arguments})
+  add_test(NAME ${name} COMMAND ${command})
+  set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT 300 RUN_SERIAL TRUE
+                       ENVIRONMENT "${MSN_MPI_TEST_ENVIRONMENT};${T_ENVIRONMENT}")
+  string(REPLACE GOLDEN tests/golden arguments "${T_ARGUMENTS}")
+  add_bundled_test(${name} LABEL ${label} RANKS ${T_RANKS} TARGET ${T_TARGET} ARGUMENTS ${arguments}
+                   ENVIRONMENT ${T_ENVIRONMENT})
+endfunction()
+
 function(add_mpi_test name)
   cmake_parse_arguments(T "" "TIMEOUT" "RANKS;SOURCES;LIBRARIES;LABELS" ${ARGN})
   if(NOT T_LABELS)
