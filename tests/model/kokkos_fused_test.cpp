@@ -5,8 +5,8 @@
 #include <gtest/gtest.h>
 
 #include "model/fused.hpp"
-#include "model/made_up.hpp"
 #include "support/kernel_forms.hpp"
+#include "support/made_up.hpp"
 
 namespace msn {
 namespace {

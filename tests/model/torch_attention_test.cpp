@@ -14,7 +14,7 @@
 #include "base/error.hpp"
 #include "model/attention_trial.hpp"
 #include "model/kernel_types.hpp"
-#include "model/made_up.hpp"
+#include "support/made_up.hpp"
 
 namespace msn {
 namespace {

@@ -9,8 +9,8 @@
 #include <array>
 #include <functional>
 
-#include "model/made_up.hpp"
 #include "support/kernel_forms.hpp"
+#include "support/made_up.hpp"
 
 namespace msn {
 namespace {

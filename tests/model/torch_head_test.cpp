@@ -13,7 +13,7 @@
 #include "comm/mpi_communicator.hpp"
 #include "model/head.hpp"
 #include "support/kernel_forms.hpp"
-#include "support/kernels.hpp"
+#include "support/made_up.hpp"
 #include "support/mpi.hpp"
 
 namespace msn {
@@ -31,18 +31,11 @@ VitShape shape() {
   return shape;
 }
 
-at::Tensor made_up(at::IntArrayRef sizes, at::ScalarType type, std::uint32_t seed) {
-  const at::Tensor made = at::empty(sizes, at::kDouble);
-  const std::vector<double> values = test::uniform(made.numel(), -1, 1, seed);
-  std::copy(values.begin(), values.end(), made.mutable_data_ptr<double>());
-  return made.to(type);
-}
-
 /// A network whose products have biases so large that a variance around another mean than its own would show.
 Parameters network(at::ScalarType type, Parameters::Gradients gradients, std::uint32_t seed) {
   Parameters parameters(encoder_tensors(shape()), type, gradients);
   for (const Segment& segment : parameters.segments()) {
-    parameters.value(segment.name).copy_(made_up(segment.shape, type, seed++));
+    parameters.value(segment.name).copy_(test::made_up(segment.shape, type, seed++));
     if (segment.name.starts_with("fc.fc") && segment.name.ends_with(".bias")) parameters.value(segment.name).add_(10);
   }
   return parameters;
@@ -69,8 +62,8 @@ Named pass(KernelForm form, at::ScalarType type, bool few, double spoilt = 0) {
   std::vector<at::Tensor> x, dz;
   for (std::size_t g = 0; g < rows.size(); ++g) {
     const auto seed = 100 + 10 * rank + static_cast<std::uint32_t>(g);
-    x.push_back(made_up({rows[g], shape().width}, type, seed).add_(3));
-    dz.push_back(made_up({rows[g], shape().head_out}, type, seed + 500));
+    x.push_back(test::made_up({rows[g], shape().width}, type, seed).add_(3));
+    dz.push_back(test::made_up({rows[g], shape().head_out}, type, seed + 500));
   }
   if (rank + 1 == static_cast<std::uint32_t>(communicator.size()) && spoilt != 0) x[1][0][2].fill_(spoilt);
   HeadTape tapes[2];

@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "model/initialise.hpp"
-#include "model/made_up.hpp"
 #include "model/trunk.hpp"
 #include "support/kernel_forms.hpp"
+#include "support/made_up.hpp"
 
 namespace msn {
 namespace {

@@ -16,7 +16,7 @@
 #include "objective/prior.hpp"
 #include "objective/sinkhorn.hpp"
 #include "support/kernel_forms.hpp"
-#include "support/kernels.hpp"
+#include "support/made_up.hpp"
 #include "support/mpi.hpp"
 
 namespace msn {
@@ -28,19 +28,12 @@ constexpr std::int64_t kOut = 16;
 constexpr std::int64_t kPrototypes = 37;
 constexpr double kSharpen = 0.25;
 
-at::Tensor made_up(at::IntArrayRef sizes, at::ScalarType type, std::uint32_t seed) {
-  const at::Tensor made = at::empty(sizes, at::kDouble);
-  const std::vector<double> values = test::uniform(made.numel(), -1, 1, seed);
-  std::copy(values.begin(), values.end(), made.mutable_data_ptr<double>());
-  return made.to(type);
-}
-
 /// One rank's share of a batch.
 struct Embeddings {
   Embeddings(int rank, at::ScalarType type)
-      : z(made_up({kViews * kSamples, kOut}, type, 100 + static_cast<std::uint32_t>(rank))),
-        h(made_up({kSamples, kOut}, type, 200 + static_cast<std::uint32_t>(rank))),
-        prototypes(made_up({kPrototypes, kOut}, type, 300)) {}
+      : z(test::made_up({kViews * kSamples, kOut}, type, 100 + static_cast<std::uint32_t>(rank))),
+        h(test::made_up({kSamples, kOut}, type, 200 + static_cast<std::uint32_t>(rank))),
+        prototypes(test::made_up({kPrototypes, kOut}, type, 300)) {}
   at::Tensor z, h, prototypes;
 };
 

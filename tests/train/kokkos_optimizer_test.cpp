@@ -8,8 +8,8 @@
 
 #include <cmath>
 
-#include "model/made_up.hpp"
 #include "support/kernel_forms.hpp"
+#include "support/made_up.hpp"
 #include "train/device_optimizer.hpp"
 
 namespace msn {
