@@ -63,6 +63,14 @@ class RunJob(Case):
         got, submitted, text = self.run_job("slurm", PROGRESS + "exit 1", "--requeue")  # The file is of the life before.
         self.assertEqual((got, submitted), (1, ""), text)
 
+    def test_a_launcher_that_starts_nothing(self):
+        with open(os.path.join(self.fake, "srun"), "w", encoding="utf-8") as file:
+            file.write("#!/bin/sh\n")
+        got, submitted, text = self.run_job("slurm", "", "--requeue")
+        self.assertEqual((got, submitted), (75, AGAIN["slurm"]), text)
+        self.assertIn("srun ended with 0, but msn has not begun", text)
+        self.assertEqual(self.run_job("slurm", "", "--requeue", "--max-fruitless", "2")[0], 79)
+
     def test_what_keeps_a_job_from_starting_again(self):
         act = PROGRESS + "exit 75"
         self.file("run/stop", "")

@@ -46,6 +46,9 @@ MSN = """#!/bin/bash
 for word in "$@"; do printf '%s\\0' "$word"; done > "$NOTES/argv"
 pwd > "$NOTES/cwd"
 env > "$NOTES/environment"
+folder=run
+for word in "$@"; do [ "$last" != --run ] || folder=$word; last=$word; done
+[ ! -d "$folder" ] || printf '{\\n  "started": "%s"\\n}\\n' "$(date +%s.%N)" > "$folder/status.json"
 trap 'echo USR1 >> "$NOTES/signals"; exit 75' USR1
 trap 'echo USR2 >> "$NOTES/signals"; exit 75' USR2
 eval "$ACT"
