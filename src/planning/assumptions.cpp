@@ -40,8 +40,8 @@ void add_sums(Assumptions& assumptions, const Json& line, const std::string& sou
   for (const Json& row : line.at("rates")) {
     const double bytes = row.at("bytes").get<double>();
     const double seconds = row.at("seconds").get<double>();
-    const auto same = std::ranges::find_if(
-        assumptions.sums, [&](const auto& sum) { return sum.ranks == ranks && sum.bytes == bytes; });
+    const auto same = std::ranges::find_if(assumptions.sums,
+                                           [&](const auto& sum) { return sum.ranks == ranks && sum.bytes == bytes; });
     if (same == assumptions.sums.end()) {
       assumptions.sums.push_back({source, ranks, bytes, seconds});
     } else if (seconds < same->seconds) {
@@ -60,7 +60,8 @@ bool take(Assumptions& assumptions, const Json& line, const std::string& source)
   } else if (command == "bench allreduce") {
     add_sums(assumptions, line, source);
   } else if (command == "bench input") {
-    assumptions.images_per_core = {line.at("images_per_second").get<double>() / line.at("threads").get<double>(), source};
+    assumptions.images_per_core = {line.at("images_per_second").get<double>() / line.at("threads").get<double>(),
+                                   source};
   } else {
     return false;
   }

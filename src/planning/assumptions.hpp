@@ -22,7 +22,7 @@ struct MeasuredStep {
   std::string source;
   Config config;
   int ranks = 1;
-  int threads = 1;         ///< Of a rank.
+  int threads = 1;  ///< Of a rank.
   bool on_gpu = false;
   double seconds = 0;      ///< Of a step.
   double products = 0;     ///< Of that, matrix products and attention.
@@ -34,16 +34,16 @@ struct MeasuredStep {
 struct Assumptions {
   /// Share of a GPU's peak that matrix products reach; falls with the width of the model if it is not given.
   std::optional<Quantity> product_share;
-  Quantity memory_share{0.85, "assumed"};       ///< Of a GPU's memory bandwidth, by what lies between products.
-  Quantity bytes_per_value{36, "assumed"};      ///< Moved between products, for each token, block and channel, in values.
-  Quantity peer_share{0.8, "assumed"};          ///< Of the bandwidth between GPUs of a node, by sums (bus bandwidth).
-  Quantity link_share{0.9, "assumed"};          ///< Of a node's network, likewise.
-  Quantity peer_latency{20e-6, "assumed"};      ///< Seconds of a small collective within a node.
-  Quantity link_latency{15e-6, "assumed"};      ///< Seconds more for each doubling of the nodes.
-  Quantity overlap{0.8, "assumed"};             ///< Share of the backward pass during which gradients can be summed.
-  Quantity images_per_core{75, "assumed"};      ///< Images/s of a core that decodes one and makes its views.
-  Quantity decoded_per_core{600, "assumed"};    ///< Images/s of a core that only decodes: the GPU makes the views.
-  Quantity image_bytes{110e3, "assumed"};       ///< Of an image as packed.
+  Quantity memory_share{0.85, "assumed"};     ///< Of a GPU's memory bandwidth, by what lies between products.
+  Quantity bytes_per_value{36, "assumed"};    ///< Moved between products, for each token, block and channel, in values.
+  Quantity peer_share{0.8, "assumed"};        ///< Of the bandwidth between GPUs of a node, by sums (bus bandwidth).
+  Quantity link_share{0.9, "assumed"};        ///< Of a node's network, likewise.
+  Quantity peer_latency{20e-6, "assumed"};    ///< Seconds of a small collective within a node.
+  Quantity link_latency{15e-6, "assumed"};    ///< Seconds more for each doubling of the nodes.
+  Quantity overlap{0.8, "assumed"};           ///< Share of the backward pass during which gradients can be summed.
+  Quantity images_per_core{75, "assumed"};    ///< Images/s of a core that decodes one and makes its views.
+  Quantity decoded_per_core{600, "assumed"};  ///< Images/s of a core that only decodes: the GPU makes the views.
+  Quantity image_bytes{110e3, "assumed"};     ///< Of an image as packed.
   std::vector<MeasuredStep> steps;
   /// Seconds of a sum over ranks of these bytes, ascending; of `bench allreduce`, its fastest way.
   struct MeasuredSum {

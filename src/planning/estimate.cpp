@@ -32,7 +32,8 @@ double parameters_of(const RunPlan& plan) {
 
 /// Tokens that pass a block for an image, with their backward pass counted as twice as many.
 double token_passes(const Config& config, const RunPlan& plan) {
-  const auto anchors = static_cast<double>(config.views.random * plan.random_tokens + config.views.focal * plan.focal_tokens);
+  const auto anchors =
+      static_cast<double>(config.views.random * plan.random_tokens + config.views.focal * plan.focal_tokens);
   return static_cast<double>(plan.target_tokens) + 3 * anchors;
 }
 
@@ -171,14 +172,18 @@ double small_seconds(const Config& config, const PlannedMachine& machine, const 
          (1 + config.loss.sinkhorn) * sum_seconds(prototypes, machine, assumptions) + gather(prototypes);
 }
 
-void add_messages(const Config& config, const PlannedMachine& machine, const Assumptions& assumptions, Estimate& result) {
-  const double each = config.train.reduce_precision == ReducePrecision::bf16 ? 2 : value_bytes(config.train.precision) == 8 ? 8 : 4;
+void add_messages(const Config& config, const PlannedMachine& machine, const Assumptions& assumptions,
+                  Estimate& result) {
+  const double each = config.train.reduce_precision == ReducePrecision::bf16 ? 2
+                      : value_bytes(config.train.precision) == 8             ? 8
+                                                                             : 4;
   result.gradient_bytes = each * parameters_of(result.plan);
   result.gradient_seconds = sum_seconds(result.gradient_bytes, machine, assumptions);
   const double hidden_by =
       assumptions.overlap.value * backward_share(config, result.plan) * (result.parts.products + result.parts.between);
   // The last bucket is sent when nothing is left to compute.
-  const double last = sum_seconds(std::min(result.gradient_bytes, config.runtime.bucket_mib * 1048576.0), machine, assumptions);
+  const double last =
+      sum_seconds(std::min(result.gradient_bytes, config.runtime.bucket_mib * 1048576.0), machine, assumptions);
   result.parts.gradients =
       machine.ranks == 1 ? 0 : std::max(result.gradient_seconds - hidden_by, std::min(last, result.gradient_seconds));
   result.parts.small = small_seconds(config, machine, assumptions);
@@ -216,15 +221,16 @@ Config with_usable_batch(const Config& wanted, const PlannedMachine& machine, st
   Config config = wanted;
   const int batch = nearest_batch(config.train.global_batch, machine.ranks, config.train.micro_batch);
   if (batch != config.train.global_batch) {
-    result.notes.push_back("global batch " + std::to_string(batch) + " instead of " +
-                           std::to_string(config.train.global_batch) + ", which " + std::to_string(machine.ranks) +
-                           " ranks cannot share evenly" +
-                           (config.train.micro_batch > 0 ? " in micro-batches of " + std::to_string(config.train.micro_batch) : ""));
+    result.notes.push_back(
+        "global batch " + std::to_string(batch) + " instead of " + std::to_string(config.train.global_batch) +
+        ", which " + std::to_string(machine.ranks) + " ranks cannot share evenly" +
+        (config.train.micro_batch > 0 ? " in micro-batches of " + std::to_string(config.train.micro_batch) : ""));
     config.train.global_batch = batch;
   }
   if (static_cast<std::uint64_t>(batch) > images) {
-    throw config_error("a step of " + std::to_string(batch) + " images is more than the " + std::to_string(images) + " there are",
-                       "train.global_batch", "plan for fewer ranks or more images");
+    throw config_error(
+        "a step of " + std::to_string(batch) + " images is more than the " + std::to_string(images) + " there are",
+        "train.global_batch", "plan for fewer ranks or more images");
   }
   return config;
 }
@@ -271,7 +277,8 @@ Estimate estimate(const Config& wanted, const PlannedMachine& machine, const Ass
 double plain_memory(const Config& config, const RunPlan& plan) {
   const VitShape shape = vit_shape(config.model);
   const double bytes = value_bytes(config.train.precision);
-  const auto views = std::array{std::pair{config.views.random, plan.random_tokens}, std::pair{config.views.focal, plan.focal_tokens}};
+  const auto views =
+      std::array{std::pair{config.views.random, plan.random_tokens}, std::pair{config.views.focal, plan.focal_tokens}};
   double kept = 0;
   for (const auto& [count, tokens] : views) {
     const auto t = static_cast<double>(tokens);

@@ -26,12 +26,12 @@ struct PlannedMachine {
 
 /// Seconds of a step on the slowest rank.
 struct StepParts {
-  double products = 0;    ///< Matrix products and attention.
-  double between = 0;     ///< What lies between them: norms, activations, sums of residuals, copies.
-  double update = 0;      ///< Norm of the gradients, AdamW, EMA.
-  double gradients = 0;   ///< Their sum over ranks, as far as nothing else goes on meanwhile.
-  double small = 0;       ///< Collectives that others wait for: batch norm, Sinkhorn, mean prediction, metrics.
-  double input = 0;       ///< Waiting for images.
+  double products = 0;   ///< Matrix products and attention.
+  double between = 0;    ///< What lies between them: norms, activations, sums of residuals, copies.
+  double update = 0;     ///< Norm of the gradients, AdamW, EMA.
+  double gradients = 0;  ///< Their sum over ranks, as far as nothing else goes on meanwhile.
+  double small = 0;      ///< Collectives that others wait for: batch norm, Sinkhorn, mean prediction, metrics.
+  double input = 0;      ///< Waiting for images.
 
   double compute() const { return products + between + update; }
   double total() const { return compute() + gradients + small + input; }
@@ -42,13 +42,13 @@ struct Estimate {
   RunPlan plan;
   StepParts parts;
   double gradient_bytes = 0;
-  double gradient_seconds = 0;  ///< The whole sum, hidden or not.
-  double model_flops_share = 0; ///< MFU: operations of the model by the published count, of the GPUs' peak; 0 without.
-  double memory = 0;            ///< Bytes of a rank, where it computes.
-  double memory_there = 0;      ///< 0: not known.
+  double gradient_seconds = 0;   ///< The whole sum, hidden or not.
+  double model_flops_share = 0;  ///< MFU: operations of the model by the published count, of the GPUs' peak; 0 without.
+  double memory = 0;             ///< Bytes of a rank, where it computes.
+  double memory_there = 0;       ///< 0: not known.
   std::int64_t largest_batch = 0;  ///< Images of a rank that fit; 0: not known, or none.
-  double input_cores = 0;       ///< Of a rank, so that it never waits.
-  double storage = 0;           ///< Bytes/s of all ranks.
+  double input_cores = 0;          ///< Of a rank, so that it never waits.
+  double storage = 0;              ///< Bytes/s of all ranks.
   std::vector<std::string> notes;  ///< What was changed to make a plan, and what it rests on.
 
   double images_per_second() const { return config.train.global_batch / parts.total(); }
@@ -60,8 +60,8 @@ struct Estimate {
 /// `micro_batch` images if that is not 0.
 int nearest_batch(int wanted, int ranks, int micro_batch);
 
-/// For a data set of `images`. The batch is made to fit (nearest_batch). Throws config_error for what no batch can mend,
-/// usage_error for processors without a measured step, or a precision that the GPU has not.
+/// For a data set of `images`. The batch is made to fit (nearest_batch). Throws config_error for what no batch can
+/// mend, usage_error for processors without a measured step, or a precision that the GPU has not.
 Estimate estimate(const Config& config, const PlannedMachine& machine, const Assumptions& assumptions,
                   std::uint64_t images);
 

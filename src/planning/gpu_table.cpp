@@ -51,10 +51,14 @@ std::string names_of(std::span<const Row> table) {
 
 double GpuFacts::peak(Precision precision) const {
   switch (precision) {
-    case Precision::fp32: return fp32;
-    case Precision::tf32: return tf32;
-    case Precision::bf16: return bf16;
-    case Precision::fp64: return 0;
+    case Precision::fp32:
+      return fp32;
+    case Precision::tf32:
+      return tf32;
+    case Precision::bf16:
+      return bf16;
+    case Precision::fp64:
+      return 0;
   }
   return 0;
 }

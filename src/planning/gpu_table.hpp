@@ -10,13 +10,13 @@
 namespace msn {
 
 struct GpuFacts {
-  std::string_view name;         ///< As in `msn plan --gpu NAME`.
-  double memory_bytes = 0;       ///< Of the device, as sold: 80 GB is 80e9.
-  double memory_bandwidth = 0;   ///< Bytes/s.
-  double fp32 = 0;               ///< Operations/s at best, dense, outside of tensor cores.
-  double tf32 = 0;               ///< On tensor cores; 0: it has none.
-  double bf16 = 0;               ///< On tensor cores, with sums in float32.
-  double peer_bandwidth = 0;     ///< Bytes/s to the other GPUs of a node, one direction.
+  std::string_view name;        ///< As in `msn plan --gpu NAME`.
+  double memory_bytes = 0;      ///< Of the device, as sold: 80 GB is 80e9.
+  double memory_bandwidth = 0;  ///< Bytes/s.
+  double fp32 = 0;              ///< Operations/s at best, dense, outside of tensor cores.
+  double tf32 = 0;              ///< On tensor cores; 0: it has none.
+  double bf16 = 0;              ///< On tensor cores, with sums in float32.
+  double peer_bandwidth = 0;    ///< Bytes/s to the other GPUs of a node, one direction.
   std::string_view source;
 
   /// Of a precision's matrix products, 0 if the device has none.
