@@ -60,8 +60,7 @@ bool take(Assumptions& assumptions, const Json& line, const std::string& source)
   } else if (command == "bench allreduce") {
     add_sums(assumptions, line, source);
   } else if (command == "bench input") {
-    assumptions.images_per_core = {line.at("images_per_second").get<double>() / line.at("threads").get<double>(),
-                                   source};
+    assumptions.images_per_core = {line.at("patch_rows").at("images_per_cpu_second").get<double>(), source};
   } else {
     return false;
   }

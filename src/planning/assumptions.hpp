@@ -34,8 +34,9 @@ struct MeasuredStep {
 struct Assumptions {
   /// Share of a GPU's peak that matrix products reach; falls with the width of the model if it is not given.
   std::optional<Quantity> product_share;
-  Quantity memory_share{0.85, "assumed"};     ///< Of a GPU's memory bandwidth, by what lies between products.
-  Quantity bytes_per_value{36, "assumed"};    ///< Moved between products, for each token, block and channel, in values.
+  Quantity memory_share{0.85, "assumed"};  ///< Of a GPU's memory bandwidth, by what lies between products.
+  /// Values moved between products, for each token, block and channel. 36 where Kokkos has CUDA, which fuses them.
+  Quantity values_between{77, "assumed"};
   Quantity peer_share{0.8, "assumed"};        ///< Of the bandwidth between GPUs of a node, by sums (bus bandwidth).
   Quantity link_share{0.9, "assumed"};        ///< Of a node's network, likewise.
   Quantity peer_latency{20e-6, "assumed"};    ///< Seconds of a small collective within a node.

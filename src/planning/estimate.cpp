@@ -9,6 +9,7 @@
 #include "base/error.hpp"
 #include "data/sampler.hpp"
 #include "model/cost.hpp"
+#include "train/setup.hpp"
 #include "train/state.hpp"
 
 namespace msn {
@@ -64,7 +65,7 @@ StepParts on_gpu(const Config& config, const RunPlan& plan, const GpuFacts& gpu,
   parts.products =
       plan.image_flops_as_run * static_cast<double>(plan.local_batch) / (peak * product_share(config, assumptions));
   // A forward pass moves a third of what a whole one does.
-  parts.between = values_between(config, plan) / 3 * assumptions.bytes_per_value.value *
+  parts.between = values_between(config, plan) / 3 * assumptions.values_between.value *
                   value_bytes(config.train.precision) / bandwidth;
   // Reads gradients twice and four more values of each parameter, writes four; bfloat16 copies of both networks.
   const double bytes = 40 + (config.train.precision == Precision::bf16 ? 4 : 0);
