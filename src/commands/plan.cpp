@@ -2,6 +2,7 @@
 #include "commands/plan.hpp"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -215,7 +216,9 @@ Scaling sweep(const Arguments& arguments, const Assumptions& assumptions, std::u
 }
 
 void run(const World& world, const Arguments& arguments) {
-  if (world.size() > 1) throw usage_error("a plan needs one rank", "msn plan", "start it without mpirun");
+  world.agree([&] {
+    if (world.size() > 1) throw usage_error("a plan needs one rank", "msn plan", "start it without mpirun");
+  });
   const Config config = load_config(arguments.config, arguments.overrides);
   const Assumptions assumptions = assumptions_of(arguments);
   const PlannedMachine machine = machine_of(arguments, arguments.gpus);
