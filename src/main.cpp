@@ -4,6 +4,7 @@
 #include "commands/eval.hpp"
 #include "commands/inspect.hpp"
 #include "commands/pack.hpp"
+#include "commands/plan.hpp"
 #include "commands/run_guarded.hpp"
 #include "commands/self_test.hpp"
 #include "commands/subset.hpp"
@@ -25,6 +26,7 @@ int main(int argc, char** argv) {
               msn::make_verify_command,
               msn::make_views_command,
               msn::make_subset_command,
+              msn::make_plan_command,
           },
       .self_test = msn::make_self_test,
   };

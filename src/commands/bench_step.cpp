@@ -74,6 +74,7 @@ nlohmann::ordered_json to_json(const StepBenchmark& result, const Config& config
           {"arch", config.model.arch},
           {"patch_size", config.model.patch_size},
           {"device", result.device},
+          {"on_gpu", result.on_gpu},
           {"input", config.data.input == DataInput::synthetic ? "synthetic" : "images"},
           {"precision", name_of(config.train.precision)},
           {"ranks", ranks},
@@ -100,7 +101,8 @@ nlohmann::ordered_json to_json(const StepBenchmark& result, const Config& config
            {{"peak_bytes", result.memory.arena_peak},
             {"committed_bytes", result.memory.arena_committed},
             {"growths_after_first_step", result.memory.arena_growths},
-            {"refused", result.memory.arena_refused}}}};
+            {"refused", result.memory.arena_refused}}},
+          {"config", to_toml(config)}};
 }
 
 void print_work(const nlohmann::ordered_json& work) {
@@ -177,8 +179,7 @@ void run(const World& world, const Arguments& arguments) {
 
 Command make_bench_step_command(CLI::App& bench) {
   const auto arguments = std::make_shared<Arguments>();
-  CLI::App* app =
-      bench.add_subcommand("step", "Training steps: their speed, and where the time goes");
+  CLI::App* app = bench.add_subcommand("step", "Training steps: their speed, and where the time goes");
   add_bench_config(*app, "Configuration", arguments->config, arguments->overrides);
   app->add_option("--data", arguments->data, "Folder of a packed data set to train on, instead of made-up numbers");
   add_device_option(*app, arguments->device);

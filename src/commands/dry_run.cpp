@@ -1,47 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "commands/dry_run.hpp"
 
-#include <algorithm>
 #include <cstdio>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
 
 #include "base/log.hpp"
-#include "data/dataset.hpp"
-#include "data/training_data.hpp"
+#include "commands/image_count.hpp"
 #include "objective/prior.hpp"
 #include "train/bad_samples.hpp"
-#include "train/input.hpp"
 #include "train/plan.hpp"
 
 namespace msn {
 
 namespace {
-
-struct ImageCount {
-  std::uint64_t images;
-  std::string source;
-};
-
-ImageCount count_images(const Config& config, const DryRunOptions& options) {
-  if (options.images) return {*options.images, "as given"};
-  if (config.data.input == DataInput::synthetic) return {synthetic_images(config), "made up"};
-  const auto is_there = [](const std::filesystem::path& path) {
-    return !path.empty() && std::filesystem::exists(path / "dataset.json");
-  };
-  const std::vector<DataSetConfig>& sets = config.data.sets;
-  if (sets.size() > 1 && std::all_of(sets.begin(), sets.end(), [&](const auto& set) { return is_there(set.path); })) {
-    return {open_training_data(config).mixture.epoch_images(),
-            "drawn from " + std::to_string(sets.size()) + " data sets"};
-  }
-  if (sets.size() > 1 && config.data.epoch_images > 0) {
-    return {static_cast<std::uint64_t>(config.data.epoch_images), "by data.epoch_images"};
-  }
-  const std::filesystem::path& path = sets.size() == 1 ? sets.front().path : config.data.path;
-  if (is_there(path)) return {read_dataset_manifest(path).count, "of " + path.string()};
-  return {kImageNetImages, "of ImageNet-1k, for there is no data set yet"};
-}
 
 void print_schedule(const char* name, std::uint64_t step, const ScheduleValues& values) {
   std::printf("  %-18s %-9llu %.4e     %.6f      %.6f  %.4f\n", name, static_cast<unsigned long long>(step), values.lr,
@@ -138,7 +110,7 @@ void dry_run(const World& world, const Config& config, const DryRunOptions& opti
   RunPlan plan;
   std::string source;
   world.agree([&] {
-    const ImageCount count = count_images(config, options);
+    const ImageCount count = count_images(config, options.images);
     plan = plan_run(config, options.ranks.value_or(world.size()), count.images, options.on_gpu);
     source = count.source;
     log_prior(config.loss, config.model.prototypes);  // For its file: what training refuses is refused here.

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "planning/estimate.hpp"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "base/error.hpp"
+#include "measured.hpp"
+#include "support/support.hpp"
+
+namespace msn {
+namespace {
+
+Config config_of(const std::string& name, const std::vector<std::string>& overrides = {}) {
+  return load_config(std::filesystem::path(MSN_SOURCE_DIR) / "configs" / (name + ".toml"), overrides);
+}
+
+PlannedMachine gpus(const char* name, int ranks, const char* link = "400g") {
+  return {.gpu = &find_gpu(name), .ranks = ranks, .ranks_per_node = std::min(ranks, 8), .link = find_link(link)};
+}
+
+TEST(Estimate, AgreesWithThePublishedNumbersOfViTL7) {
+  // Assran et al. (arXiv 2204.07141), table 10: 8 A100, two images of each, PyTorch in full precision with TF32 in
+  // products. Gigabytes of a GPU, and images/s of all, of which only ratios mean something: views are counted.
+  struct Row {
+    const char* mask;
+    double memory;
+    double speed;
+  };
+  std::vector<double> speeds;
+  const std::vector<Row> rows{{"0.0", 26, 415}, {"0.3", 21, 480}, {"0.5", 18, 525}, {"0.7", 17, 600}};
+  for (const Row& row : rows) {
+    const Config config = config_of(
+        "vit_l7", {std::string("views.mask_ratio=") + row.mask, "train.global_batch=16", "train.precision=tf32"});
+    const Estimate result = estimate(config, gpus("a100", 8), {}, kImageNetImages);
+    EXPECT_NEAR(plain_memory(config, result.plan) * 1e-9 / row.memory, 1, 0.15) << row.mask;
+    EXPECT_LT(result.memory, plain_memory(config, result.plan));
+    speeds.push_back(result.images_per_second());
+  }
+  for (std::size_t i = 1; i < rows.size(); ++i)
+    EXPECT_NEAR(speeds[i] / speeds[0] / (rows[i].speed / rows[0].speed), 1, 0.1) << rows[i].mask;
+}
+
+TEST(Estimate, TakesTheNearestBatchThatCanBeShared) {
+  EXPECT_EQ(nearest_batch(1024, 128, 0), 1024);
+  EXPECT_EQ(nearest_batch(1024, 144, 0), 1008);
+  EXPECT_EQ(nearest_batch(1024, 1000, 0), 1000);
+  EXPECT_EQ(nearest_batch(16, 1024, 0), 1024);  // At least an image each.
+  EXPECT_EQ(nearest_batch(6, 4, 0), 8);         // Of two, the greater.
+  EXPECT_EQ(nearest_batch(1024, 24, 4), 1056);
+  const Config config = config_of("vit_l7");
+  for (const int ranks : {1, 3, 8, 31, 64, 100, 128, 144, 300}) {
+    const Estimate result = estimate(config, gpus("h100", ranks), {}, kImageNetImages);
+    EXPECT_EQ(result.config.train.global_batch % ranks, 0);
+    EXPECT_EQ(result.notes.empty(), 1024 % ranks == 0) << ranks;
+  }
+  EXPECT_THROW(estimate(config, gpus("h100", 2048), {}, 100), Error);
+}
+
+TEST(Estimate, AddsUpAndScalesAsItMust) {
+  const Config config = config_of("vit_s16", {"train.precision=bf16"});
+  const Estimate one = estimate(config, gpus("h100", 1), {}, kImageNetImages);
+  EXPECT_EQ(one.parts.gradients, 0);
+  EXPECT_EQ(one.parts.small, 0);
+  const StepParts& parts = one.parts;
+  EXPECT_DOUBLE_EQ(parts.total(),
+                   parts.products + parts.between + parts.update + parts.gradients + parts.small + parts.input);
+  EXPECT_DOUBLE_EQ(one.images_per_second() * parts.total(), config.train.global_batch);
+  EXPECT_DOUBLE_EQ(one.epoch_seconds(), parts.total() * 1251);  // Whole steps of 1,024 images.
+  // A GPU's share of the batch takes a share of the time, update and messages apart.
+  const Estimate eight = estimate(config, gpus("h100", 8), {}, kImageNetImages);
+  EXPECT_NEAR(eight.parts.products, one.parts.products / 8, 1e-9);
+  EXPECT_DOUBLE_EQ(eight.parts.update, one.parts.update);
+  EXPECT_GT(eight.parts.small, 0);
+  // A slower network cannot make it faster, nor hide less than nothing.
+  const Estimate fast = estimate(config, gpus("h100", 64, "8x400g"), {}, kImageNetImages);
+  const Estimate slow = estimate(config, gpus("h100", 64, "10gbe"), {}, kImageNetImages);
+  EXPECT_GT(slow.gradient_seconds, 100 * fast.gradient_seconds);
+  EXPECT_GT(slow.parts.gradients, fast.parts.gradients);
+  EXPECT_LT(slow.parts.gradients, slow.gradient_seconds);
+  // Cores that cannot keep up are waited for.
+  PlannedMachine few = gpus("h100", 1);
+  few.cores_per_rank = 1;
+  const Estimate starved = estimate(config, few, {}, kImageNetImages);
+  EXPECT_NEAR(starved.images_per_second(), Assumptions().decoded_per_core.value, 1e-6);
+  EXPECT_NEAR(one.input_cores, one.images_per_second() / Assumptions().decoded_per_core.value, 1e-9);
+}
+
+TEST(Estimate, KnowsWhatFits) {
+  const Config config = config_of("vit_l16", {"train.precision=bf16"});
+  const Estimate result = estimate(config, gpus("h100", 16), {}, kImageNetImages);
+  ASSERT_GT(result.largest_batch, 0);
+  Config largest = config;
+  largest.train.global_batch = static_cast<int>(result.largest_batch) * 16;
+  EXPECT_LE(estimate(largest, gpus("h100", 16), {}, kImageNetImages).memory, result.memory_there);
+  largest.train.global_batch += 16;
+  EXPECT_GT(estimate(largest, gpus("h100", 16), {}, kImageNetImages).memory, result.memory_there);
+}
+
+TEST(Estimate, RefusesWhatItCannotKnow) {
+  const Config config = config_of("vit_s16", {"train.precision=bf16"});
+  EXPECT_THROW(estimate(config, gpus("v100", 8), {}, kImageNetImages), Error);  // It has no bfloat16.
+  const PlannedMachine processors{.ranks = 2, .ranks_per_node = 2, .link = find_link("10gbe")};
+  EXPECT_THROW(estimate(config, processors, {}, kImageNetImages), Error);
+  EXPECT_THROW(find_gpu("h1000"), Error);
+  EXPECT_THROW(find_link("0"), Error);
+  EXPECT_THROW(find_link("50 GB/s"), Error);
+  EXPECT_EQ(find_link("12.5").bandwidth, 12.5e9);
+}
+
+TEST(Estimate, FollowsAMeasuredStep) {
+  const test::TempDir folder;
+  const Config measured = config_of("vit_s16", {"train.global_batch=8"});
+  const RunPlan plan = plan_run(measured, 2, kImageNetImages);
+  constexpr double kLibraries = 3e8;
+  std::ofstream(folder / "step.json")
+      << "a table\n"
+      << test::measured_step(measured, 2, plan.memory.device_bytes() + kLibraries).dump() << "\n";
+  Assumptions assumptions;
+  calibrate(assumptions, folder / "step.json");
+  const PlannedMachine machine{.ranks = 2, .ranks_per_node = 2, .link = find_link("10gbe")};
+  const Estimate same = estimate(measured, machine, assumptions, kImageNetImages);
+  EXPECT_NEAR(same.parts.compute() + same.parts.small, 2, 1e-9);
+  EXPECT_NEAR(same.memory, plan.memory.device_bytes() + kLibraries, 1);
+  // Twice the images: twice the products and what lies between them, the same update and waits.
+  Config twice = measured;
+  twice.train.global_batch = 16;
+  const Estimate more = estimate(twice, machine, assumptions, kImageNetImages);
+  EXPECT_NEAR(more.parts.products, 3, 1e-9);
+  EXPECT_NEAR(more.parts.between, 0.6, 1e-9);
+  EXPECT_NEAR(more.parts.update, 0.1, 1e-9);
+  EXPECT_NEAR(more.parts.small, 0.1, 1e-9);
+}
+
+}  // namespace
+}  // namespace msn
