@@ -52,6 +52,7 @@ std::string with_place(const std::string& where, const World& world) {
 
 World World::init(int* argc, char*** argv) {
   const LauncherClaim claim = launcher_claim();
+  check_slurm_step(claim);
   int thread_level = 0;
   MSN_CHECK_MPI(MPI_Init_thread(argc, argv, MPI_THREAD_MULTIPLE, &thread_level));
   World world = over(MPI_COMM_WORLD);
