@@ -42,10 +42,13 @@ std::string host_name() {
   throw AgreedError(Error(static_cast<ExitCode>(std::stoi(code)), problem, where, remedy));
 }
 
+std::string with_host(const std::string& where, const World& world) {
+  return (where.empty() ? "" : where + ", ") + "host " + world.host();
+}
+
 std::string with_place(const std::string& where, const World& world) {
-  const std::string place =
-      "rank " + std::to_string(world.rank()) + " of " + std::to_string(world.size()) + ", host " + world.host();
-  return where.empty() ? place : where + ", " + place;
+  const std::string rank = "rank " + std::to_string(world.rank()) + " of " + std::to_string(world.size());
+  return with_host(where.empty() ? rank : where + ", " + rank, world);
 }
 
 }  // namespace
@@ -175,6 +178,8 @@ std::string World::on_root(const std::function<std::string()>& decide) const {
       text = decide();
     } catch (...) {
       mine = to_error(std::current_exception());
+      if (local_size_ < size_)
+        mine = Error(mine->code(), mine->problem(), with_host(mine->where(), *this), mine->remedy());
     }
   }
   std::uint8_t failed = mine ? 1 : 0;

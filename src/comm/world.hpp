@@ -81,7 +81,8 @@ class World {
   /// `phase` must not communicate: a rank that fails in it would leave the others waiting.
   void agree(const std::function<void()>& phase) const;
 
-  /// Runs `decide` on rank 0 only and gives its text to all; its error is thrown on every rank as an AgreedError.
+  /// Runs `decide` on rank 0 only and gives its text to all; its error is thrown on every rank as an AgreedError, with
+  /// rank 0's host in the text if there are others.
   std::string on_root(const std::function<std::string()>& decide) const;
 
   /// MPI_Finalize, on the good path only: it waits for the other ranks.
