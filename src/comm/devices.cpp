@@ -227,6 +227,19 @@ std::vector<std::string> place_table(std::span<const RankPlace> places, std::siz
   return lines;
 }
 
+std::string unequal_hosts(std::span<const RankPlace> places) {
+  const std::vector<std::vector<const RankPlace*>> machines = by_machine(places);
+  const auto [fewest, most] = std::minmax_element(machines.begin(), machines.end(),
+                                                  [](const auto& a, const auto& b) { return a.size() < b.size(); });
+  if (machines.empty() || fewest->size() == most->size()) return "";
+  const auto text = [](const std::vector<const RankPlace*>& ranks) {
+    return std::to_string(ranks.size()) + " on " + one_line(ranks.front()->host);
+  };
+  return "hosts have different numbers of ranks, " + text(*most) + " and " + text(*fewest) +
+         ": every rank has equally many images of a step, and waits for the slowest; unless the hosts differ likewise, "
+         "start equally many on each (mpirun --map-by ppr:N:node, srun --ntasks-per-node)";
+}
+
 std::string oversubscription(std::span<const RankPlace> places) {
   std::string text;
   std::size_t machines = 0;

@@ -50,6 +50,9 @@ Gpu bind_gpu(const World& world, const VisibleGpus& visible);
 /// `most` ranks a line for each machine, and above `most` machines the first of them and how many more there are.
 std::vector<std::string> place_table(std::span<const RankPlace> places, std::size_t most = 32);
 
+/// A warning if hosts have different numbers of ranks, naming one with the most and one with the fewest. Else empty.
+std::string unequal_hosts(std::span<const RankPlace> places);
+
 /// A warning if the compute threads of the ranks of a machine are more than the cores that these ranks may use, or
 /// those of one rank more than its own: of the first such machine, and how many more there are. Else empty.
 std::string oversubscription(std::span<const RankPlace> places);

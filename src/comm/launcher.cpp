@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstdlib>
 #include <optional>
@@ -15,6 +17,9 @@ struct LauncherVariables {
   const char* size;  ///< nullptr: this launcher names none.
 };
 
+constexpr const char* kSrun = "srun";
+constexpr const char* kPmi = "a PMI launcher";
+
 // In this order: what a launcher sets itself comes before what it passes on from an outer one.
 constexpr LauncherVariables kLaunchers[] = {
     {"Open MPI's mpirun", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"},
@@ -22,7 +27,7 @@ constexpr LauncherVariables kLaunchers[] = {
     {"PALS", "PALS_RANKID", "PALS_SIZE"},
     {"Flux", "FLUX_TASK_RANK", "FLUX_JOB_SIZE"},
     {"jsrun", "JSM_NAMESPACE_RANK", "JSM_NAMESPACE_SIZE"},
-    {"a PMI launcher", "PMI_RANK", "PMI_SIZE"},
+    {kPmi, "PMI_RANK", "PMI_SIZE"},
     {"a PMIx launcher", "PMIX_RANK", nullptr},
 };
 
@@ -43,7 +48,35 @@ std::optional<LauncherClaim> slurm_claim() {
   if (!rank || !number("SLURM_STEP_ID")) return std::nullopt;
   const auto step_size = number("SLURM_STEP_NUM_TASKS");
   const auto size = step_size ? step_size : number("SLURM_NTASKS");
-  return LauncherClaim{"srun", *rank, size.value_or(*rank + 1)};
+  return LauncherClaim{kSrun, *rank, size.value_or(*rank + 1)};
+}
+
+/// Open MPI before version 5 ends a process that srun started in MPI_Init, with code 1 and a page of text for each
+/// rank, where it cannot ask Slurm for the other ranks; a later one comes up alone.
+bool is_open_mpi_before_5() {
+  char text[MPI_MAX_LIBRARY_VERSION_STRING] = "";
+  int length = 0;
+  MPI_Get_library_version(text, &length);
+  constexpr std::string_view name = "Open MPI v";
+  std::string_view version(text);
+  if (!version.starts_with(name)) return false;
+  version.remove_prefix(name.size());
+  int major = 0;
+  std::from_chars(version.data(), version.data() + version.size(), major);
+  return major < 5;
+}
+
+/// Whether this Open MPI was built with Slurm's own protocols beside PMIx: each component has variables of its name.
+bool speaks_pmi_of_slurm() {
+  int provided = 0;
+  if (MPI_T_init_thread(MPI_THREAD_SINGLE, &provided) != MPI_SUCCESS) return true;  // Let MPI_Init say it.
+  constexpr std::array variables{"pmix_s1_major_version", "pmix_s2_major_version", "pmix_cray_major_version"};
+  const bool found = std::any_of(variables.begin(), variables.end(), [](const char* variable) {
+    int index = 0;
+    return MPI_T_cvar_get_index(variable, &index) == MPI_SUCCESS;
+  });
+  MPI_T_finalize();
+  return found;
 }
 
 }  // namespace
@@ -55,6 +88,19 @@ LauncherClaim launcher_claim() {
     }
   }
   return slurm_claim().value_or(LauncherClaim{});
+}
+
+void check_slurm_step(const LauncherClaim& claim) {
+  const auto is_set = [](const char* variable) { return std::getenv(variable) != nullptr; };
+  // By these Open MPI knows a task of Slurm's; a shell that salloc opens as an interactive step has them too.
+  if (!is_set("SLURM_NODELIST") || !is_set("SLURM_STEP_ID") || is_set("PMIX_RANK")) return;
+  const bool by_slurm = claim.launcher.empty() || claim.launcher == kSrun || claim.launcher == kPmi;
+  if (!by_slurm || !is_open_mpi_before_5() || speaks_pmi_of_slurm()) return;
+  const std::string started = claim.launcher.empty() ? "this process was started in an interactive step of Slurm"
+                                                     : claim.launcher + " started " + std::to_string(claim.size) +
+                                                           (claim.size == 1 ? " rank" : " ranks");
+  throw usage_error(started + " without PMIx, which this Open MPI needs", "launch",
+                    "use srun --mpi=pmix (srun --mpi=list tells whether this Slurm has it), or mpirun");
 }
 
 void check_launch(const LauncherClaim& claim, int world_size) {

@@ -50,15 +50,19 @@ std::string chance() {
 void check_shared_folder(const World& world, const fs::path& folder) {
   // A name that no host can have looked for before: NFS remembers for a while what was not there.
   const std::string text = world.broadcast(chance());
-  const auto file_of = [&](int rank) { return folder / (".msn-self-test-" + text + "-" + std::to_string(rank)); };
+  const auto file_of = [&](int rank) { return folder / (".msn-shared-" + text + "-" + std::to_string(rank)); };
   Mark mark(file_of(world.rank()));
   world.agree([&] {
     if (world.local_rank() != 0) return;
+    if (!fs::is_directory(folder)) {
+      throw data_error("there is no such folder", fs::absolute(folder).string(),
+                       "name one that is there, on a file system that all hosts share");
+    }
     try {
       mark.make(text);
     } catch (const Error& error) {
       throw data_error("the folder cannot be written to: " + error.problem(), error.where(),
-                       "make it, or name one that every host may write to");
+                       "name one that every host may write to");
     }
   });
   const auto look = [&](int writer) {

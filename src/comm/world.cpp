@@ -42,16 +42,20 @@ std::string host_name() {
   throw AgreedError(Error(static_cast<ExitCode>(std::stoi(code)), problem, where, remedy));
 }
 
+std::string with_host(const std::string& where, const World& world) {
+  return (where.empty() ? "" : where + ", ") + "host " + world.host();
+}
+
 std::string with_place(const std::string& where, const World& world) {
-  const std::string place =
-      "rank " + std::to_string(world.rank()) + " of " + std::to_string(world.size()) + ", host " + world.host();
-  return where.empty() ? place : where + ", " + place;
+  const std::string rank = "rank " + std::to_string(world.rank()) + " of " + std::to_string(world.size());
+  return with_host(where.empty() ? rank : where + ", " + rank, world);
 }
 
 }  // namespace
 
 World World::init(int* argc, char*** argv) {
   const LauncherClaim claim = launcher_claim();
+  check_slurm_step(claim);
   int thread_level = 0;
   MSN_CHECK_MPI(MPI_Init_thread(argc, argv, MPI_THREAD_MULTIPLE, &thread_level));
   World world = over(MPI_COMM_WORLD);
@@ -174,6 +178,8 @@ std::string World::on_root(const std::function<std::string()>& decide) const {
       text = decide();
     } catch (...) {
       mine = to_error(std::current_exception());
+      if (local_size_ < size_)
+        mine = Error(mine->code(), mine->problem(), with_host(mine->where(), *this), mine->remedy());
     }
   }
   std::uint8_t failed = mine ? 1 : 0;

@@ -39,9 +39,9 @@ class JobError : public Error {
 class World {
  public:
   /// MPI_Init_thread: asks for MPI_THREAD_MULTIPLE and needs MPI_THREAD_FUNNELED. Throws usage_error, with the remedy,
-  /// if MPI provides less, or if the launcher says that it started N > 1 ranks but MPI sees one (an mpirun of another
-  /// MPI, or a broken PMIx). Without a launcher the world has one rank. Communication goes over a duplicate of
-  /// MPI_COMM_WORLD whose errors come back as codes.
+  /// if MPI provides less, if srun started it without PMIx, or if the launcher says that it started N > 1 ranks but MPI
+  /// sees one (an mpirun of another MPI, or a broken PMIx). Without a launcher the world has one rank. Communication
+  /// goes over a duplicate of MPI_COMM_WORLD whose errors come back as codes.
   static World init(int* argc, char*** argv);
 
   int rank() const noexcept { return rank_; }
@@ -81,7 +81,8 @@ class World {
   /// `phase` must not communicate: a rank that fails in it would leave the others waiting.
   void agree(const std::function<void()>& phase) const;
 
-  /// Runs `decide` on rank 0 only and gives its text to all; its error is thrown on every rank as an AgreedError.
+  /// Runs `decide` on rank 0 only and gives its text to all; its error is thrown on every rank as an AgreedError, with
+  /// rank 0's host in the text if there are others.
   std::string on_root(const std::function<std::string()>& decide) const;
 
   /// MPI_Finalize, on the good path only: it waits for the other ranks.
@@ -112,6 +113,10 @@ struct LauncherClaim {
   int size = 1;  ///< Where a launcher gives a rank but no size: rank + 1, the least it can be.
 };
 LauncherClaim launcher_claim();
+
+/// Throws usage_error if MPI_Init would end this process, a task of a Slurm step without PMIx, with no word of ours.
+/// Before MPI is up.
+void check_slurm_step(const LauncherClaim& claim);
 
 /// Throws usage_error if the launcher claims more than one rank and MPI sees one: every process would train alone and
 /// write over the others' files.

@@ -59,7 +59,8 @@ Config shared_config(const World& world, const Arguments& arguments) {
     try {
       return read_text(arguments.config);
     } catch (const Error& error) {
-      throw config_error(error.problem(), arguments.config.string(), "give the path of a configuration file");
+      throw config_error(error.problem(), std::filesystem::absolute(arguments.config).string(),
+                         "give the path of a configuration file");
     }
   });
   Config config;
@@ -160,9 +161,10 @@ Command make_train_command(CLI::App& parent) {
                   "Stop in time to have ended so long after the start of the process, with a checkpoint and exit code "
                   "75")
       ->check(CLI::PositiveNumber);
-  CLI::Option* dry = app->add_flag("--dry-run", arguments->dry_run,
-                                   "Say what the run would be, its cost and its schedules, and end: needs no data, and with --device "
-                                   "cuda no GPU");
+  CLI::Option* dry =
+      app->add_flag("--dry-run", arguments->dry_run,
+                    "Say what the run would be, its cost and its schedules, and end: needs no data, and with --device "
+                    "cuda no GPU");
   app->add_option("--ranks", arguments->dry.ranks, "With --dry-run: for this many ranks instead of those started")
       ->check(CLI::Range(1, 1 << 24))
       ->needs(dry);

@@ -39,6 +39,20 @@ void stage(const World& world, Config& config) {
   }
 }
 
+/// What is wrong with a data set that rank 0 has and another host has not is where it lies.
+void check_visible(const World& world, Config& config) {
+  for (const std::filesystem::path* path : paths_of(config)) {
+    std::error_code ignored;
+    const bool here = std::filesystem::exists(*path / "dataset.json", ignored);
+    const bool at_root = world.broadcast(here ? "1" : "") == "1";
+    world.agree([&] {
+      if (!at_root || here) return;
+      throw data_error("the data set that rank 0 has is not on this host", std::filesystem::absolute(*path).string(),
+                       "put it on a file system that all hosts share, or the same on each host");
+    });
+  }
+}
+
 /// Each rank looks at some shards, so that each is looked at once.
 void check_shards(const World& world, const TrainingData& data) {
   for (const TrainingSet& set : data.sets) {
@@ -76,6 +90,7 @@ void check_batch(const Config& config, int ranks) {
 TrainingData open_data(const World& world, const Config& config, std::uint64_t other_bytes) {
   Config here = config;
   world.agree([&] { check_batch(config, world.size()); });
+  check_visible(world, here);
   if (!config.data.staging.empty()) stage(world, here);
   std::optional<TrainingData> data;
   world.agree([&] {

@@ -10,6 +10,7 @@
 #include "base/log.hpp"
 #include "checkpoint/choose.hpp"
 #include "checkpoint/manifest.hpp"
+#include "comm/shared_folder.hpp"
 #include "train/surroundings.hpp"
 
 namespace msn {
@@ -76,6 +77,10 @@ void make_run_folder(const World& world, const fs::path& run) {
     make_folder(run);
     return "";
   });
+}
+
+void check_run_folder(const World& world, const fs::path& run) {
+  if (world.any(world.local_size() < world.size())) check_shared_folder(world, run);
 }
 
 std::optional<fs::path> open_run(const World& world, const fs::path& run, const Config& config,

@@ -23,6 +23,10 @@ struct Resume {
 /// Makes `run` (0750) if it is not there. All ranks call.
 void make_run_folder(const World& world, const std::filesystem::path& run);
 
+/// Throws an agreed data_error if `run`, whose lease this job holds, is not one and the same folder on all hosts, or a
+/// host may not write to it: a rank there would read other checkpoints than rank 0 writes. All ranks call.
+void check_run_folder(const World& world, const std::filesystem::path& run);
+
 /// Makes checkpoints/ in the run folder, whose lease this job holds, begins its log.txt, and decides from where to
 /// start: the checkpoint to load, or nullopt for a fresh start. Refuses (config_error) a configuration that changes the
 /// numbers of the checkpoint's run, unless its keys are forced, and (data_error) another data set. Damaged checkpoints,

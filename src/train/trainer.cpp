@@ -76,6 +76,7 @@ struct RunRecords {
 TrainResult run_training(const World& world, const Config& config, const TrainOptions& options, Sections& sections,
                          const TrainingInput& input, RunRecords& records) {
   auto& [lease, life, status] = records;
+  check_run_folder(world, options.run);
   const auto checkpoint = open_run(world, options.run, config, input.fingerprint, options.resume);
   world.agree([&] {
     check_precision(config, options.gpu ? at::kCUDA : at::kCPU);
@@ -107,7 +108,9 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
   check_replicas(world, state);
   for (const std::string& line : place_table(places))
     log::info(line);
-  if (const std::string problem = oversubscription(places); !problem.empty()) log::warn(problem);
+  for (const std::string& problem : {oversubscription(places), unequal_hosts(places)}) {
+    if (!problem.empty()) log::warn(problem);
+  }
   log::info((checkpoint ? "resuming after step " + std::to_string(state.step) : std::string("starting")) + " on " +
             std::to_string(world.size()) + " ranks with " + std::to_string(threads) + " threads each, " + backend +
             "; " + std::to_string(input.images) + " images, " + std::to_string(per_epoch) + " steps an epoch, " +

@@ -30,7 +30,10 @@ TEST(ChooseGpu, TakesTheOneOfTheLocalRank) {
 }
 
 TEST(ChooseGpu, RefusesFewerGpusThanRanksAndNone) {
-  EXPECT_NE(refusal([] { choose_gpu(4, 0, 8); }).find("8 ranks of this host see 4 GPUs"), std::string::npos);
+  EXPECT_EQ(
+      refusal([] { choose_gpu(4, 0, 8); }),
+      "8 ranks of this host see 4 GPUs (--device cuda): start at most one rank for each GPU, for instance with mpirun "
+      "--map-by ppr:4:node");
   EXPECT_NE(refusal([] { choose_gpu(2, 1, 3); }).find("ppr:2:node"), std::string::npos);
   EXPECT_NE(refusal([] { choose_gpu(0, 0, 1); }).find("no device was found"), std::string::npos);
 }
@@ -130,6 +133,21 @@ TEST(Oversubscription, IsMoreComputeThreadsThanCores) {
   bound[0].cores.clear();
   bound[1].cores.clear();
   EXPECT_EQ(oversubscription(bound), "") << "cores are not known";
+}
+
+TEST(UnequalHosts, AreNamed) {
+  const auto on = [](const std::vector<std::string>& machines) {
+    std::vector<RankPlace> places;
+    for (const std::string& machine : machines)
+      places.push_back(place(static_cast<int>(places.size()), machine, ""));
+    return unequal_hosts(places);
+  };
+  EXPECT_EQ(on({}), "");
+  EXPECT_EQ(on({"a", "a", "a"}), "");
+  EXPECT_EQ(on({"a", "b", "b", "a"}), "");
+  const std::string line = on({"a", "a", "b", "c", "c", "c", "b"});
+  EXPECT_TRUE(line.starts_with("hosts have different numbers of ranks, 3 on host-c and 2 on host-a: every rank has"))
+      << line;
 }
 
 TEST(PlaceTable, EscapesWhatOthersChose) {

@@ -52,7 +52,7 @@ TEST(SharedFolder, RefusesADifferentOneOnOneRank) {
   const std::string line = test::refusal([&] {
     check_shared_folder(world(), world().rank() == last ? dir.path() / "none" : std::filesystem::path(shared));
   });
-  const char* said = last == 0 ? "the folder cannot be written to" : "what rank 0 writes into the folder is not seen";
+  const char* said = last == 0 ? "there is no such folder" : "what rank 0 writes into the folder is not seen";
   EXPECT_NE(line.find(said), std::string::npos) << line;
   world().barrier();
 }

@@ -12,10 +12,10 @@ namespace {
 
 /// The claim under exactly these launcher variables.
 LauncherClaim claim_with(const std::map<std::string, std::string>& variables) {
-  for (const char* name :
-       {"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_RANK", "MV2_COMM_WORLD_SIZE", "PALS_RANKID",
-        "PALS_SIZE", "FLUX_TASK_RANK", "FLUX_JOB_SIZE", "JSM_NAMESPACE_RANK", "JSM_NAMESPACE_SIZE", "PMI_RANK",
-        "PMI_SIZE", "PMIX_RANK", "SLURM_PROCID", "SLURM_STEP_ID", "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS"}) {
+  for (const char* name : {"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_RANK", "MV2_COMM_WORLD_SIZE",
+                           "PALS_RANKID", "PALS_SIZE", "FLUX_TASK_RANK", "FLUX_JOB_SIZE", "JSM_NAMESPACE_RANK",
+                           "JSM_NAMESPACE_SIZE", "PMI_RANK", "PMI_SIZE", "PMIX_RANK", "SLURM_PROCID", "SLURM_STEP_ID",
+                           "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS", "SLURM_NODELIST"}) {
     ::unsetenv(name);
   }
   for (const auto& [name, value] : variables)
@@ -68,6 +68,19 @@ TEST(CheckLaunch, RefusesManyRanksThatAreEachAlone) {
     EXPECT_EQ(error.code(), ExitCode::usage);
     EXPECT_NE(std::string(error.what()).find("srun started 4 ranks, but MPI sees one"), std::string::npos);
   }
+}
+
+// What it refuses, the tests of `msn --self-test` show: to know it, MPI's own variables are read.
+TEST(CheckSlurmStep, LetsEveryOtherStartPass) {
+  const auto check_in_step = [](std::map<std::string, std::string> variables) {
+    variables.insert({{"SLURM_NODELIST", "n[1-4]"}, {"SLURM_STEP_ID", "0"}, {"SLURM_PROCID", "0"}});
+    check_slurm_step(claim_with(variables));
+  };
+  EXPECT_NO_THROW(check_in_step({{"PMIX_RANK", "0"}}));                                            // srun --mpi=pmix
+  EXPECT_NO_THROW(check_in_step({{"OMPI_COMM_WORLD_RANK", "0"}, {"OMPI_COMM_WORLD_SIZE", "4"}}));  // mpirun
+  EXPECT_NO_THROW(check_in_step({{"FLUX_TASK_RANK", "0"}, {"FLUX_JOB_SIZE", "4"}}));
+  EXPECT_NO_THROW(check_slurm_step(claim_with({{"SLURM_NODELIST", "n1"}, {"SLURM_NTASKS", "4"}})));  // A job script.
+  EXPECT_NO_THROW(check_slurm_step(claim_with({{"PMI_RANK", "1"}, {"PMI_SIZE", "4"}})));
 }
 
 }  // namespace

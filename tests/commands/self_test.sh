@@ -42,9 +42,32 @@ expect "cores that ranks share" 0 '^mpi: fit, with [12] warning' \
   taskset -c "$(taskset -cp $$ | sed 's/.*: *//; s/[-,].*//')" "${mpirun[@]}" --bind-to none "$msn" --self-test mpi --run "$folder"
 expect_lines 1 '^  warning +more compute threads than cores: 2 ranks of host .* on 1 core'
 
-# srun without PMIx starts every task as a world of its own.
-expect "singletons" 2 '^msn: error: srun started 2 ranks, but MPI sees one \(launch\): use the mpirun .*srun --mpi=pmix' \
-  env SLURM_PROCID=0 SLURM_STEP_ID=0 SLURM_STEP_NUM_TASKS=2 "$msn" --self-test mpi --run "$folder"
+# srun without PMIx starts three processes at once, each a world of its own. One speaks, all end with 2.
+cat >"$work/singletons" <<'END'
+jobs=() codes=
+for rank in 0 1 2; do
+  env "${@//@/$rank}" &
+  jobs+=($!)
+done
+for job in "${jobs[@]}"; do
+  wait "$job"
+  codes+=$?
+done
+echo "codes $codes"
+END
+slurm=(SLURM_JOB_ID=7 SLURM_JOBID=7 SLURM_STEP_ID=0 SLURM_STEPID=0 SLURM_PROCID=@ SLURM_LOCALID=@ SLURM_NODEID=0 SLURM_NTASKS=3
+  SLURM_STEP_NUM_TASKS=3 SLURM_NNODES=1 SLURM_NODELIST=n1 SLURM_STEP_NODELIST=n1 SLURM_TASKS_PER_NODE=3)
+expect "srun without PMIx" 0 '^codes 222$' bash "$work/singletons" "${slurm[@]}" "$msn" --self-test mpi --run "$folder"
+expect_lines 1 '^msn: error: srun started 3 ranks (without PMIx, which this Open MPI needs|, but MPI sees one) \(launch\): .*srun --mpi=pmix'
+expect_lines 2 .  # That, and the codes.
+# Nor may a shell of salloc start it by hand: an Open MPI that would not mind, as version 5, has it run.
+# shellcheck disable=SC2016  # for sh
+expect "a shell in an interactive step of Slurm" 0 \
+  '^(msn: error: this process was started in an interactive step of Slurm without PMIx, .* \(launch\): .*or mpirun|mpi: fit)' \
+  sh -c '"$@"; code=$?; [ $code -ne 2 ] || code=0; exit $code' "$work/either" \
+  env SLURM_JOBID=7 SLURM_STEP_ID=4294967290 SLURM_NODELIST=n1 "$msn" --self-test mpi --run "$folder"
+expect "mpirun of another MPI" 2 '^msn: error: a PMI launcher started 3 ranks, but MPI sees one \(launch\): use the mpirun of the MPI that' \
+  env PMI_RANK=0 PMI_SIZE=3 "$msn" --self-test mpi --run "$folder"
 expect_lines 1 '^msn: '
 # Root may write anywhere but into the kernel's own folders.
 expect "a folder that cannot be written to, on two ranks" 74 '^msn: error: the folder cannot be written to: .*/sys' \

@@ -3,12 +3,13 @@
 """launch/run-job with programs that play msn and the schedulers: exit codes, signals, who is started again."""
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
 import unittest
 
-from support import LAUNCH, Case
+from support import LAUNCH, Case, program
 
 PROGRESS = "mkdir -p run/checkpoints; echo step-$RANDOM$RANDOM > run/checkpoints/latest; "
 IDS = {"SLURM_JOB_ID": "17", "PBS_JOBID": "17.server", "LSB_JOBID": "17", "FLUX_JOB_ID": "f17"}
@@ -30,7 +31,7 @@ class RunJob(Case):
         path = os.path.join(self.notes, "submitted")
         if os.path.exists(path):
             os.remove(path)
-        done = self.run_in_work(self.command(scheduler, *options), ACT=act, **IDS, **environment)
+        done = self.run_in_work(self.command(scheduler, *options), ACT=act, **{**IDS, **environment})
         return done.returncode, self.note("submitted"), done.stdout + done.stderr
 
     def test_codes_decide_what_starts_again(self):
@@ -174,6 +175,50 @@ class RunJob(Case):
         self.assertNotIn("MSN_JOB_END", self.note("environment"))
         self.run_job("pbs", "exit 0")
         self.assertNotIn("MSN_JOB_END", self.note("environment"))
+
+    def test_a_launcher_that_fails_before_the_run_has_begun(self):
+        self.assertNotIn("had begun", self.run_job("slurm", "exit 1")[2])
+        for scheduler, name in (("slurm", "srun"), ("mpirun", "mpirun")):
+            program(os.path.join(self.fake, name), "#!/bin/sh\necho 'not enough slots' >&2\nexit 1\n")
+            code, submitted, text = self.run_job(scheduler, "", *([] if name == "mpirun" else ["--requeue"]))
+            self.assertEqual((code, submitted), (1, ""), text)
+            self.assertRegex(text, rf"run-job: ended with 1: {name} failed before the run had begun, see the lines above \(docs/")
+
+    def test_a_launcher_that_is_not_there(self):
+        tools = os.path.join(self.base, "tools")
+        os.mkdir(tools)
+        for name in ("bash", "sed", "date", "uname", "cat", "mv", "grep", "head"):
+            os.symlink(shutil.which(name), os.path.join(tools, name))
+        for scheduler, name in (("slurm", "srun"), ("pbs", "mpirun"), ("flux", "flux")):
+            done = self.run_in_work(self.command(scheduler), PATH=tools)
+            self.assertEqual(done.returncode, 2, done.stdout)
+            self.assertRegex(done.stderr, rf"^run-job: error: no {name} is on .* \(PATH\): load the module that brings it .*\n$")
+        self.assertEqual(self.note("argv"), "")
+
+    def test_another_jobs_notes_are_left_alone(self):
+        def lease(state):
+            self.file("run/lease.json", json.dumps({"job": "Slurm 16", "state": state}, indent=0))
+
+        self.run_job("slurm", "exit 75", "--requeue")
+        self.assertEqual(self.notes_of_run(), "17 75 1\n")
+        lease("held")  # By a rank of ours that has failed.
+        self.run_job("slurm", "exit 74", SLURM_JOB_ID="18")
+        self.assertEqual(self.notes_of_run(), "18 74 2\n")
+        program(os.path.join(self.fake, "srun"), "#!/bin/sh\nexit 74\n")  # Without a life of its own.
+        for state, noted in (("held", "18 74 2\n"), ("free", "19 74 3\n")):
+            lease(state)
+            code, submitted, text = self.run_job("slurm", "", "--requeue", SLURM_JOB_ID="19")
+            self.assertEqual((code, submitted, self.notes_of_run()), (74, "", noted), text)
+
+    def notes_of_run(self):
+        with open(os.path.join(self.work, "run/run-job.txt"), encoding="utf-8") as file:
+            return file.read()
+
+    def test_notes_that_cannot_be_written_are_no_secret(self):
+        command = ["/proc" if word == "run" else word for word in self.command("slurm")]  # Not even root may write there.
+        done = self.run_in_work(command, ACT="exit 74", **IDS)
+        self.assertEqual((done.returncode, done.stderr), (74, ""))
+        self.assertIn("run-job: warning: /proc/run-job.txt cannot be written", done.stdout)
 
     def test_wrong_use(self):
         good = self.command("slurm")

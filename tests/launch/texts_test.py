@@ -154,6 +154,25 @@ class Texts(Case):
         self.refused(2, "line break or control character", *slurm, *TRAIN, "--set", "a=b\nrm -rf x")
         self.refused(2, "no scheduler and no mpirun", *TRAIN, PATH="")
 
+    def test_host_files(self):
+        def hosts(text, *words):
+            self.file("hosts", text)
+            return ["--scheduler", "mpirun", "--nodes", "2", "--ranks-per-node", "4", "--hostfile", "hosts", *words, *TRAIN]
+
+        self.refused(2, r"1 host for 2 nodes \(hosts\): name more hosts", *hosts("# two\n\nn1 slots=4  # here\n"))
+        self.refused(2, r"n2 has 1 slot for 4 ranks a node \(hosts\): every node gets equally many", *hosts("n1 slots=4\nn2 slots=1\n"))
+        self.refused(2, "n1 has 2 slots for 4 ranks", *hosts("me@n1 max_slots=4 slots = 2\nn2 slots=4"))
+        self.refused(2, "n2 has 3 slots for 4 ranks", *hosts("n1\n" * 4 + "n2\n" * 3))  # As PBS writes it.
+        self.refused(2, "n2 has 3 slots", *hosts("n2 slots=3\nn1 slots=4\n"))
+        for text in ("n1 slots=4\nn2 slots=8\n", "n1\nn2\n", "n1\n" * 4 + "n2 slots=4\n", "n1:1\nn2:1\n", "^n1\n"):
+            with self.subTest(text):
+                self.assertEqual(self.dry("--dry-run", *hosts(text))[::2], (0, ""))
+        code, _, err = self.dry("--dry-run", *hosts("n1 slots=4\nn2 slots=4\nn3 slots=1\n"))
+        self.assertEqual((code, err), (0, "msn-launch: of the 3 hosts of hosts the first 2 are used (--nodes)\n"))
+        site = self.file("over.toml", '[mpirun]\noptions = ["--oversubscribe"]')
+        self.assertEqual(self.dry("--dry-run", *hosts("n1 slots=1\nn2 slots=1\n", "--site", site))[0], 0)
+        self.refused(2, "1 host for 2 nodes", *hosts("n1\n", "--site", site))
+
     def test_data_may_be_on_the_nodes_alone(self):
         code, out, err = self.dry("--dry-run", "--scheduler", "slurm", "--cpus-per-rank", "2", "--", "config.toml", "--run", "r",
                                   "--data=/scratch/absent")

@@ -289,7 +289,7 @@ def no_pmix():
     job = run.ends("FAILED", "2:0")
     check(job["Restarts"] == "0", f"{job['Restarts']} restarts")
     run.says("msn: error: ", 1)
-    run.says("srun started 2 ranks, but MPI sees one", 1)
+    run.says("srun started 2 ranks without PMIx", 1)
 
 
 # The longest first.

@@ -1,43 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Two hosts, played by two network namespaces with a cable between them that is unplugged: network.sh MSN SOURCE MPIRUN...
-# Needs root and iproute2; ends with 125, which CTest counts as skipped, where it may not make namespaces.
 # shellcheck source=tests/train/common.sh
 . "$(dirname "$0")/common.sh" "$@"
 
-hosts=("msn-a-$$" "msn-b-$$")
-unplug_hosts() {
-  local host
-  for host in "${hosts[@]}"; do
-    # shellcheck disable=SC2046
-    kill -9 $(ip netns pids "$host" 2>/dev/null) 2>/dev/null
-    ip netns delete "$host" 2>/dev/null
-  done
-}
-trap 'unplug_hosts; rm -rf "$work" "$shared_memory"' EXIT
+# shellcheck source=tests/train/two_hosts.sh
+. "$(dirname "$0")/two_hosts.sh"
 
-if ! { ip netns add "${hosts[0]}" && ip netns add "${hosts[1]}" && unshare --uts true &&
-  ip -n "${hosts[0]}" link add cable type veth peer name cable netns "${hosts[1]}"; } 2>"$work/err"; then
-  echo "SKIPPED: the tests of a broken network need root, iproute2 and the right to make network namespaces:"
-  sed 's/^/    | /' "$work/err"
-  exit 125
-fi
-for i in 0 1; do
-  ip -n "${hosts[i]}" address add "10.77.0.$((i + 1))/24" dev cable
-  ip -n "${hosts[i]}" link set lo up
-  ip -n "${hosts[i]}" link set cable up
-done
-
-# What mpirun starts instead of ssh: HOST COMMAND...
-cat >"$work/agent" <<END
-#!/bin/sh
-shift
-exec ip netns exec ${hosts[1]} unshare --uts sh -c 'hostname ${hosts[1]}; exec sh -c "\$1"' $work/b "\$*"
-END
-chmod +x "$work/agent"
-on_first_host=(ip netns exec "${hosts[0]}" unshare --uts sh -c "hostname ${hosts[0]}; exec \"\$@\"" "$work/a")
 # The hosts' names differ, so that Open MPI uses no shared memory between them.
-mpirun=("${on_first_host[@]}" "${mpirun_template[0]}" --host "10.77.0.1,10.77.0.2" -n 2 --mca plm_rsh_agent "$work/agent"
+mpirun=("${on_first_host[@]}" "${mpirun_template[0]}" --host "${addresses[0]},${addresses[1]}" -n 2
+  --mca plm_rsh_agent "$agent"
   --mca btl 'tcp,self' --mca btl_tcp_if_include cable --mca oob_tcp_if_include cable)
 steps=60
 run=("${mpirun[@]}" "$msn" train "$config" "${tiny[@]}" "${data[@]}" --set train.epochs=100 --max-steps "$steps")
