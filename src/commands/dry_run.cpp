@@ -45,8 +45,7 @@ void print_table(const Config& config, const RunPlan& plan, const std::string& s
   const auto millions = [](std::int64_t count) { return static_cast<double>(count) * 1e-6; };
   const auto integer = [](std::uint64_t value) { return static_cast<unsigned long long>(value); };
   constexpr double giga = 1e-9;
-  std::printf("parameters        %.2f M: trunk %.2f, head %.2f, prototypes %.2f\n",
-              millions(plan.trunk_parameters + plan.head_parameters + plan.prototype_parameters),
+  std::printf("parameters        %.2f M: trunk %.2f, head %.2f, prototypes %.2f\n", millions(plan.parameters()),
               millions(plan.trunk_parameters), millions(plan.head_parameters), millions(plan.prototype_parameters));
   std::printf("tokens a view     target %lld, random %lld (masked %g), focal %lld\n",
               static_cast<long long>(plan.target_tokens), static_cast<long long>(plan.random_tokens),

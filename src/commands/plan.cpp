@@ -271,21 +271,15 @@ Command make_plan_command(CLI::App& parent) {
   app->add_option("--gpus", arguments->gpus, "GPUs, a rank for each; or ranks, with --gpu cpu")
       ->required()
       ->check(CLI::Range(1, 1 << 20));
-  std::string names = "cpu";
-  for (const GpuFacts& gpu : gpu_table())
-    names += "|" + std::string(gpu.name);
   app->add_option("--gpu", arguments->gpu, "Kind of GPU, or cpu, which needs --calibrate")
       ->required()
-      ->option_text(names);
+      ->option_text("cpu|" + gpu_names("|"));
   app->add_option("--gpus-per-node", arguments->gpus_per_node, "Or ranks of a node")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  std::string links = "GB/s";
-  for (const LinkFacts& link : link_table())
-    links += "|" + std::string(link.name);
   app->add_option("--link", arguments->link, "Network of a node, all adapters together")
       ->capture_default_str()
-      ->option_text(links);
+      ->option_text("GB/s|" + link_names("|"));
   app->add_option("--images", arguments->images, "Images of an epoch, instead of the data set's")
       ->check(CLI::PositiveNumber);
   app->add_option("--cores-per-gpu", arguments->cores, "Cores that read images for a rank; 0: as many as it takes")

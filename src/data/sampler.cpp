@@ -54,14 +54,19 @@ std::uint64_t steps_per_epoch(std::uint64_t samples, int global_batch) {
   return samples / static_cast<std::uint64_t>(global_batch);
 }
 
+BatchNeighbours batch_neighbours(int global_batch, int grain) {
+  const int below = global_batch / grain * grain;
+  return {below, below + grain};
+}
+
 void check_batch_shares(int global_batch, int world_size) {
   if (global_batch % world_size == 0) return;
-  const int below = global_batch / world_size * world_size;
-  const std::string above = std::to_string(below + world_size);
+  const BatchNeighbours nearest = batch_neighbours(global_batch, world_size);
+  const std::string above = std::to_string(nearest.above);
   throw config_error("train.global_batch = " + std::to_string(global_batch) + " cannot be shared evenly by " +
                          std::to_string(world_size) + " ranks",
                      "train.global_batch",
-                     "set it to " + (below > 0 ? std::to_string(below) + " or " + above : above) +
+                     "set it to " + (nearest.below > 0 ? std::to_string(nearest.below) + " or " + above : above) +
                          ", or start a number of ranks that divides it");
 }
 

@@ -53,6 +53,13 @@ struct StepShare {
   int count = 0;               ///< Samples of this rank.
 };
 
+struct BatchNeighbours {
+  int below = 0;  ///< The batch itself if it is a multiple; 0 if there is none.
+  int above = 0;
+};
+/// The multiples of `grain` next to a global batch.
+BatchNeighbours batch_neighbours(int global_batch, int grain);
+
 /// Throws config_error, naming the nearest batches that fit, if a global batch cannot be shared evenly by the ranks.
 void check_batch_shares(int global_batch, int world_size);
 

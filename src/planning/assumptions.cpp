@@ -21,7 +21,6 @@ MeasuredStep step_of(const Json& line, const std::string& source) {
   step.source = source;
   step.config = parse_config(line.at("config").get<std::string>(), source);
   step.ranks = line.at("ranks").get<int>();
-  step.threads = line.at("threads").get<int>();
   step.on_gpu = line.at("on_gpu").get<bool>();
   step.seconds = line.at("step_seconds").get<double>();
   step.peak_memory = line.at("peak_memory_bytes").get<double>();

@@ -22,7 +22,6 @@ struct MeasuredStep {
   std::string source;
   Config config;
   int ranks = 1;
-  int threads = 1;  ///< Of a rank.
   bool on_gpu = false;
   double seconds = 0;      ///< Of a step.
   double products = 0;     ///< Of that, matrix products and attention.

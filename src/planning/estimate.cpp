@@ -23,12 +23,8 @@ double product_share(const Config& config, const Assumptions& assumptions) {
   return std::clamp(0.45 + 0.15 * std::log2(width / 384) / std::log2(1024.0 / 384), 0.3, 0.65);
 }
 
-double value_bytes(Precision precision) {
-  return precision == Precision::bf16 ? 2 : precision == Precision::fp64 ? 8 : 4;
-}
-
 double parameters_of(const RunPlan& plan) {
-  return static_cast<double>(plan.trunk_parameters + plan.head_parameters + plan.prototype_parameters);
+  return static_cast<double>(plan.parameters());
 }
 
 /// Tokens that pass a block for an image, with their backward pass counted as twice as many.
@@ -66,15 +62,15 @@ StepParts on_gpu(const Config& config, const RunPlan& plan, const GpuFacts& gpu,
       plan.image_flops_as_run * static_cast<double>(plan.local_batch) / (peak * product_share(config, assumptions));
   // A forward pass moves a third of what a whole one does.
   parts.between = values_between(config, plan) / 3 * assumptions.values_between.value *
-                  value_bytes(config.train.precision) / bandwidth;
+                  static_cast<double>(value_bytes(config.train.precision)) / bandwidth;
   // Reads gradients twice and four more values of each parameter, writes four; bfloat16 copies of both networks.
   const double bytes = 40 + (config.train.precision == Precision::bf16 ? 4 : 0);
   parts.update = bytes * parameters_of(plan) / bandwidth;
   return parts;
 }
 
-/// The measured step that is most like the planned one.
-const MeasuredStep& nearest_step(const Config& config, const PlannedMachine& machine, const Assumptions& assumptions) {
+/// The measured step that is most like the planned one; nullptr if there is none of its kind of machine.
+const MeasuredStep* nearest_step(const Config& config, const PlannedMachine& machine, const Assumptions& assumptions) {
   const bool gpu = machine.gpu != nullptr;
   const auto distance = [&](const MeasuredStep& step) {
     const auto apart = [](double a, double b) { return std::abs(std::log(a / b)); };
@@ -89,16 +85,11 @@ const MeasuredStep& nearest_step(const Config& config, const PlannedMachine& mac
   for (const MeasuredStep& step : assumptions.steps) {
     if (step.on_gpu == gpu && (nearest == nullptr || distance(step) < distance(*nearest))) nearest = &step;
   }
-  if (nearest == nullptr) {
-    throw usage_error("processors have no data sheet that would do", "--gpu cpu",
-                      "measure one: msn bench step CONFIG --json > step.json, then --calibrate step.json");
-  }
-  return *nearest;
+  return nearest;
 }
 
-/// The measured step, part by part in proportion.
-StepParts as_measured(const Config& config, const RunPlan& plan, const MeasuredStep& step) {
-  const RunPlan measured = plan_run(step.config, step.ranks, plan.images, step.on_gpu);
+/// The measured step, of which `measured` is the plan, part by part in proportion.
+StepParts as_measured(const Config& config, const RunPlan& plan, const MeasuredStep& step, const RunPlan& measured) {
   const double rest = step.seconds - step.products - step.update - step.waiting;
   const double operations = plan.image_flops_as_run * static_cast<double>(plan.local_batch) /
                             (measured.image_flops_as_run * static_cast<double>(measured.local_batch));
@@ -175,9 +166,8 @@ double small_seconds(const Config& config, const PlannedMachine& machine, const 
 
 void add_messages(const Config& config, const PlannedMachine& machine, const Assumptions& assumptions,
                   Estimate& result) {
-  const double each = config.train.reduce_precision == ReducePrecision::bf16 ? 2
-                      : value_bytes(config.train.precision) == 8             ? 8
-                                                                             : 4;
+  const auto each = static_cast<double>(
+      config.train.reduce_precision == ReducePrecision::bf16 ? 2 : parameter_bytes(config.train.precision));
   result.gradient_bytes = each * parameters_of(result.plan);
   result.gradient_seconds = sum_seconds(result.gradient_bytes, machine, assumptions);
   const double hidden_by =
@@ -203,19 +193,12 @@ void add_input(const Config& config, const PlannedMachine& machine, const Assump
   result.storage = images * machine.ranks / result.parts.total() * assumptions.image_bytes.value;
 }
 
-void add_memory(const Config& config, const PlannedMachine& machine, const Assumptions& assumptions, Estimate& result) {
+void add_memory(const Config& config, const PlannedMachine& machine, Estimate& result) {
   result.memory = result.plan.memory.device_bytes();
-  if (machine.gpu != nullptr) {
-    result.memory_there = machine.gpu->memory_bytes;
-    result.largest_batch =
-        largest_local_batch(config, {machine.ranks, result.plan.local_batch, true}, machine.gpu->memory_bytes);
-    return;
-  }
-  // What libraries take beside the arena is as measured.
-  const MeasuredStep& step = nearest_step(config, machine, assumptions);
-  if (step.peak_memory == 0) return;
-  const RunPlan measured = plan_run(step.config, step.ranks, result.plan.images);
-  result.memory += step.peak_memory - measured.memory.device_bytes();
+  if (machine.gpu == nullptr) return;
+  result.memory_there = machine.gpu->memory_bytes;
+  result.largest_batch =
+      largest_local_batch(config, {machine.ranks, result.plan.local_batch, true}, machine.gpu->memory_bytes);
 }
 
 Config with_usable_batch(const Config& wanted, const PlannedMachine& machine, std::uint64_t images, Estimate& result) {
@@ -239,10 +222,8 @@ Config with_usable_batch(const Config& wanted, const PlannedMachine& machine, st
 }  // namespace
 
 int nearest_batch(int wanted, int ranks, int micro_batch) {
-  const int grain = ranks * std::max(1, micro_batch);
-  const int below = std::max(1, wanted / grain) * grain;
-  const int above = below + grain;
-  return wanted - below < above - wanted ? below : above;
+  const auto [below, above] = batch_neighbours(wanted, ranks * std::max(1, micro_batch));
+  return below > 0 && wanted - below < above - wanted ? below : above;
 }
 
 Estimate estimate(const Config& wanted, const PlannedMachine& machine, const Assumptions& assumptions,
@@ -251,23 +232,27 @@ Estimate estimate(const Config& wanted, const PlannedMachine& machine, const Ass
   const Config config = with_usable_batch(wanted, machine, images, result);
   result.config = config;
   result.plan = plan_run(config, machine.ranks, images, machine.gpu != nullptr);
-  const bool measured = std::ranges::any_of(
-      assumptions.steps, [&](const MeasuredStep& step) { return step.on_gpu == (machine.gpu != nullptr); });
-  if (machine.gpu == nullptr || measured) {
-    const MeasuredStep& step = nearest_step(config, machine, assumptions);
-    result.parts = as_measured(config, result.plan, step);
-    result.notes.push_back("a step's time in proportion to that of " + step.source);
-    if (machine.gpu == nullptr && step.ranks == machine.ranks) {  // Its waits come with it.
-      result.parts.small = step.waiting;
-    } else {
-      add_messages(config, machine, assumptions, result);
-    }
-  } else {
+  add_memory(config, machine, result);
+  const MeasuredStep* step = nearest_step(config, machine, assumptions);
+  if (step != nullptr) {
+    const RunPlan measured = plan_run(step->config, step->ranks, images, step->on_gpu);
+    result.parts = as_measured(config, result.plan, *step, measured);
+    result.notes.push_back("a step's time in proportion to that of " + step->source);
+    // What libraries of a processor take beside the arena is as measured.
+    if (machine.gpu == nullptr && step->peak_memory > 0)
+      result.memory += step->peak_memory - measured.memory.device_bytes();
+  } else if (machine.gpu != nullptr) {
     result.parts = on_gpu(config, result.plan, *machine.gpu, assumptions);
+  } else {
+    throw usage_error("processors have no data sheet that would do", "--gpu cpu",
+                      "measure one: msn bench step CONFIG --json > step.json, then --calibrate step.json");
+  }
+  if (machine.gpu == nullptr && step->ranks == machine.ranks) {
+    result.parts.small = step->waiting;  // The waits of as many ranks come with their step.
+  } else {
     add_messages(config, machine, assumptions, result);
   }
   add_input(config, machine, assumptions, result);
-  add_memory(config, machine, assumptions, result);
   if (machine.gpu != nullptr && machine.gpu->peak(config.train.precision) > 0) {
     result.model_flops_share = result.plan.image_flops * static_cast<double>(result.plan.local_batch) /
                                result.parts.total() / machine.gpu->peak(config.train.precision);
@@ -277,7 +262,7 @@ Estimate estimate(const Config& wanted, const PlannedMachine& machine, const Ass
 
 double plain_memory(const Config& config, const RunPlan& plan) {
   const VitShape shape = vit_shape(config.model);
-  const double bytes = value_bytes(config.train.precision);
+  const auto bytes = static_cast<double>(value_bytes(config.train.precision));
   const auto views =
       std::array{std::pair{config.views.random, plan.random_tokens}, std::pair{config.views.focal, plan.focal_tokens}};
   double kept = 0;

@@ -39,11 +39,11 @@ constexpr std::array<LinkFacts, 8> kLinks{{
     {"8x400g", 400 * G, "eight adapters of 400 Gbit/s: one for each GPU (DGX H100; EFA of p5)"},
 }};
 
-template <typename Row>
-std::string names_of(std::span<const Row> table) {
+template <typename Row, std::size_t N>
+std::string names_of(const std::array<Row, N>& table, std::string_view between) {
   std::string text;
   for (const Row& row : table)
-    text += (text.empty() ? "" : ", ") + std::string(row.name);
+    text.append(text.empty() ? "" : between).append(row.name);
   return text;
 }
 
@@ -63,12 +63,12 @@ double GpuFacts::peak(Precision precision) const {
   return 0;
 }
 
-std::span<const GpuFacts> gpu_table() {
-  return kGpus;
+std::string gpu_names(std::string_view between) {
+  return names_of(kGpus, between);
 }
 
-std::span<const LinkFacts> link_table() {
-  return kLinks;
+std::string link_names(std::string_view between) {
+  return names_of(kLinks, between);
 }
 
 const GpuFacts& find_gpu(std::string_view name) {
@@ -76,7 +76,7 @@ const GpuFacts& find_gpu(std::string_view name) {
     if (row.name == name) return row;
   }
   throw usage_error("no facts are known of the GPU \"" + std::string(name) + "\"", "--gpu",
-                    "take one of " + names_of(gpu_table()) + ", or cpu");
+                    "take one of " + gpu_names(", ") + ", or cpu");
 }
 
 LinkFacts find_link(std::string_view text) {
@@ -88,7 +88,7 @@ LinkFacts find_link(std::string_view text) {
   if (error == std::errc() && end == text.data() + text.size() && bandwidth > 0)
     return {text, bandwidth * G, "as given, GB/s of a node"};
   throw usage_error("no such network: \"" + std::string(text) + "\"", "--link",
-                    "take one of " + names_of(link_table()) + ", or the GB/s of a node");
+                    "take one of " + link_names(", ") + ", or the GB/s of a node");
 }
 
 }  // namespace msn

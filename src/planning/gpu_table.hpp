@@ -2,7 +2,7 @@
 // GPUs and networks that a run may be planned for, by their makers' data sheets.
 #pragma once
 
-#include <span>
+#include <string>
 #include <string_view>
 
 #include "config/config.hpp"
@@ -29,8 +29,9 @@ struct LinkFacts {
   std::string_view what;
 };
 
-std::span<const GpuFacts> gpu_table();
-std::span<const LinkFacts> link_table();
+/// The names that there are, with `between` them.
+std::string gpu_names(std::string_view between);
+std::string link_names(std::string_view between);
 
 /// Throw usage_error with the names that there are.
 const GpuFacts& find_gpu(std::string_view name);

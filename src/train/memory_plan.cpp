@@ -82,10 +82,17 @@ void add_gpu(const Config& config, const PlannedRank& rank, MemoryPlan& plan) {
 
 }  // namespace
 
+std::int64_t parameter_bytes(Precision precision) {
+  return precision == Precision::fp64 ? 8 : 4;
+}
+
+std::int64_t value_bytes(Precision precision) {
+  return precision == Precision::bf16 ? 2 : parameter_bytes(precision);
+}
+
 StepSizes step_sizes(const Config& config, const PlannedRank& rank) {
   const VisiblePatches visible = visible_patches(config);
   const std::int64_t samples = rank.local_batch;
-  const Precision precision = config.train.precision;
   StepSizes sizes;
   sizes.shape = vit_shape(config.model);
   sizes.prototypes = config.model.prototypes;
@@ -103,8 +110,8 @@ StepSizes step_sizes(const Config& config, const PlannedRank& rank) {
   sizes.random = anchors(1, config.views.random);
   sizes.focal = anchors(1 + config.views.random, config.views.focal);
   sizes.parts = samples / images_at_once(config, rank);
-  sizes.parameter_bytes = precision == Precision::fp64 ? 8 : 4;
-  sizes.value_bytes = precision == Precision::bf16 ? 2 : sizes.parameter_bytes;
+  sizes.parameter_bytes = parameter_bytes(config.train.precision);
+  sizes.value_bytes = value_bytes(config.train.precision);
   sizes.recompute = config.train.recompute ? Recompute::norms_and_activations : Recompute::nothing;
   sizes.sinkhorn = config.loss.sinkhorn;
   sizes.ranks = rank.ranks;

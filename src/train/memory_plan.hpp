@@ -35,6 +35,11 @@ struct MemoryPlan {
   double host_bytes() const { return host.total() + (on_gpu ? 0 : step.total()); }
 };
 
+/// Bytes of an activation of the trunk.
+std::int64_t value_bytes(Precision precision);
+/// Bytes of a weight, a gradient, a statistic, and everything in head and loss.
+std::int64_t parameter_bytes(Precision precision);
+
 /// The sizes of a rank's step.
 StepSizes step_sizes(const Config& config, const PlannedRank& rank);
 

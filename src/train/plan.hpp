@@ -21,6 +21,7 @@ struct RunPlan {
   std::int64_t trunk_parameters = 0;
   std::int64_t head_parameters = 0;
   std::int64_t prototype_parameters = 0;
+  std::int64_t parameters() const { return trunk_parameters + head_parameters + prototype_parameters; }
 
   std::int64_t target_tokens = 0;  ///< Of one view, the class token included.
   std::int64_t random_tokens = 0;  ///< After the mask.
