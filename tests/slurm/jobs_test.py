@@ -39,6 +39,12 @@ SLOW = "export MSN_TEST_INJECT=data:0:sleep-500"  # A step takes a second.
 ENDED = "COMPLETED|FAILED|TIMEOUT|CANCELLED|NODE_FAIL|PREEMPTED"
 
 
+def training(folder):
+    """What msn train is given for a run in `folder`."""
+    sets = [word for setting in TINY.split() for word in ("--set", setting)]
+    return [os.path.join(SOURCE, "configs", "quickstart.toml"), "--data", data, "--run", folder, *sets, "--max-steps", str(STEPS)]
+
+
 class Run:
     """A training: its run folder, and the jobs that are submitted for it."""
 
@@ -48,17 +54,19 @@ class Run:
         self.identity = ""
 
     def submit(self, *options, nodes=1, ranks=2, mpi="srun", site="", train=(), prologue=()):
-        """By msn-launch, with the site's file made of `mpi`, `prologue` and `site`. Returns the job's id."""
+        """By msn-launch, with the site's file made of `mpi`, `prologue` and `site`."""
         path = os.path.join(work, self.name + ".toml")
         with open(path, "w", encoding="utf-8") as file:
             file.write(f'mpi = "{mpi}"\nprologue = {json.dumps(list(prologue))}\n{site}\n')
-        sets = [word for setting in TINY.split() for word in ("--set", setting)]
         launch = [os.path.join(SOURCE, "launch", "msn-launch"), "--scheduler", "slurm", "--site", path, "--msn", MSN, "--nodes",
                   str(nodes), "--ranks-per-node", str(ranks), "--cpus-per-rank", "1", "--time", "20m", *options, "--",
-                  os.path.join(SOURCE, "configs", "quickstart.toml"), "--data", data, "--run", self.folder, *sets,
-                  "--max-steps", str(STEPS), *train]
+                  *training(self.folder), *train]
         self.identity = output_of(sys.executable, *launch).strip()
-        return self.identity
+
+    def told_by(self, name):
+        """A JSON file of the run folder."""
+        with open(os.path.join(self.folder, name), encoding="utf-8") as file:
+            return json.load(file)
 
     def log(self):
         try:
@@ -75,8 +83,8 @@ class Run:
         except OSError:
             return 0
 
-    def await_steps(self, count, seconds=90):
-        await_that(lambda: self.steps() >= count, seconds, f"step {count}")
+    def await_steps(self, count):
+        await_that(lambda: self.steps() >= count, 90, f"step {count}")
 
     def ends(self, state, code="0:0", seconds=120):
         job = slurm.await_state(self.identity, ENDED, seconds)
@@ -84,17 +92,17 @@ class Run:
         check(code is None or job["ExitCode"] == code, f"the job's code is {job['ExitCode']}, not {code}")
         return job
 
-    def says(self, text, times=None):
+    def says(self, text, times):
         count = self.log().count(text)
-        check(count > 0 if times is None else count == times, f"the log says {text!r} {count} times")
+        check(count == times, f"the log says {text!r} {count} times")
 
     def is_whole(self):
         """The run is done, in the state of one that nobody disturbed, and each step was made once."""
         check(self.steps() == STEPS, f"{self.steps()} lines of metrics, not one a step")
         check(state_of(self.folder) == state_of(undisturbed), "the final state is not that of the undisturbed run")
 
-    def ends_whole(self, seconds=120):
-        job = self.ends("COMPLETED", seconds=seconds)
+    def ends_whole(self):
+        job = self.ends("COMPLETED")
         self.is_whole()
         return job
 
@@ -130,10 +138,9 @@ def warned(mpi, nodes):
     check((job["NumNodes"], job["Restarts"]) == (str(nodes), "1"), f"{job['NumNodes']} nodes, {job['Restarts']} restarts")
     run.says("stopped: by SIGUSR2", 1)
     run.says("ended with 75: queued again", 1)
-    with open(os.path.join(run.folder, "run.json"), encoding="utf-8") as file:
-        for life in json.load(file)["lives"]:
-            hosts = {rank["host"] for rank in life["ranks"]}
-            check(len(hosts) == nodes and hosts <= set(slurm.nodes), f"ranks ran on {hosts}")
+    for life in run.told_by("run.json")["lives"]:
+        hosts = {rank["host"] for rank in life["ranks"]}
+        check(len(hosts) == nodes and hosts <= set(slurm.nodes), f"ranks ran on {hosts}")
 
 
 def warned_by_srun_on_one_node():
@@ -209,8 +216,7 @@ def cancelled():
     run.await_steps(3)
     output_of("scancel", run.identity)
     run.ends("CANCELLED", code=None, seconds=30)
-    with open(os.path.join(run.folder, "status.json"), encoding="utf-8") as file:
-        status = json.load(file)
+    status = run.told_by("status.json")
     check(status["exit_code"] == 75, f"status.json: {status}")
     stopped_after = run.steps()
     check(os.path.isdir(os.path.join(run.folder, f"checkpoints/step-{stopped_after:08d}")), "no checkpoint of the last step")
@@ -329,9 +335,7 @@ def lift_holds_until(done):
 def prepare():
     """The data, and the run that nobody disturbs: two ranks, without Slurm."""
     output_of(MSN, "pack", "--input", "synthetic:shapes?images=96&size=40&seed=1", "--output", data)
-    sets = [word for setting in TINY.split() for word in ("--set", setting)]
-    output_of("mpirun", "--oversubscribe", "-n", "2", MSN, "train", os.path.join(SOURCE, "configs", "quickstart.toml"), *sets,
-              "--data", data, "--run", undisturbed, "--max-steps", str(STEPS))
+    output_of("mpirun", "--oversubscribe", "-n", "2", MSN, "train", *training(undisturbed))
 
 
 if __name__ == "__main__":
