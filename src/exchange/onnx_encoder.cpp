@@ -104,7 +104,7 @@ class Builder {
     const std::vector<std::string> rows =
         graph_.node_with_outputs("Split", name + ".split", 3, {linear(name + ".qkv", x, width, 3 * width)},
                                  {onnx_attribute("axis", std::int64_t{1})});
-    /// [images, heads, tokens, width of a head], or with the last two the other way round.
+    // [images, heads, tokens, width of a head], or with the last two the other way round.
     const auto heads = [&](const std::string& part, const std::string& value, const Shape& order) {
       const std::string split = graph_.node("Reshape", name + "." + part + ".rows", {value, constants_.as_heads});
       return graph_.node("Transpose", name + "." + part, {split}, {permutation(order)});

@@ -31,56 +31,39 @@ constexpr OnnxEncoder kEncoder{
 constexpr std::int64_t kTokens = 26;  // 22 pixels hold 5 patches of 4.
 
 /// The weights of kEncoder and two of a head, each with values of its own.
-class Weights {
- public:
-  Weights() {
-    add("fc.fc1.weight", {7, 12});
-    add("cls_token", {1, 1, 12});
-    add("pos_embed", {1, kTokens, 12});
-    add("patch_embed.proj.weight", {12, 3, 4, 4});
-    add("patch_embed.proj.bias", {12});
-    for (const std::string block : {"blocks.0.", "blocks.1."}) {
-      add_pair(block + "norm1", {12});
-      add_pair(block + "attn.qkv", {36, 12});
-      add_pair(block + "attn.proj", {12, 12});
-      add_pair(block + "norm2", {12});
-      add_pair(block + "mlp.fc1", {40, 12});
-      add_pair(block + "mlp.fc2", {12, 40});
-    }
-    add_pair("norm", {12});
-    add("fc.fc1.bias", {7});
-  }
-
-  std::vector<NamedTensor> list() const {
-    std::vector<NamedTensor> weights;
-    for (std::size_t i = 0; i < names_.size(); ++i)
-      weights.push_back({names_[i], "F32", shapes_[i], [bytes = std::as_bytes(std::span(values_[i]))] {
-                           return std::vector<std::byte>(bytes.begin(), bytes.end());
-                         }});
-    return weights;
-  }
-
- private:
-  void add(const std::string& name, const Shape& shape) {
+std::vector<NamedTensor> weights() {
+  std::vector<NamedTensor> tensors;
+  const auto add = [&](const std::string& name, const Shape& shape) {
     std::size_t count = 1;
     for (const std::int64_t size : shape)
       count *= static_cast<std::size_t>(size);
     std::vector<float> values(count);
     for (std::size_t i = 0; i < count; ++i)
-      values[i] = static_cast<float>(names_.size()) + static_cast<float>(i) / 1024;
-    names_.push_back(name);
-    shapes_.push_back(shape);
-    values_.push_back(std::move(values));
-  }
-  void add_pair(const std::string& name, const Shape& weight) {
+      values[i] = static_cast<float>(tensors.size()) + static_cast<float>(i) / 1024;
+    const auto bytes = std::as_bytes(std::span(values));
+    tensors.push_back({name, "F32", shape, [copy = std::vector(bytes.begin(), bytes.end())] { return copy; }});
+  };
+  const auto add_pair = [&](const std::string& name, const Shape& weight) {
     add(name + ".weight", weight);
     add(name + ".bias", {weight[0]});
+  };
+  add("fc.fc1.weight", {7, 12});
+  add("cls_token", {1, 1, 12});
+  add("pos_embed", {1, kTokens, 12});
+  add("patch_embed.proj.weight", {12, 3, 4, 4});
+  add("patch_embed.proj.bias", {12});
+  for (const std::string block : {"blocks.0.", "blocks.1."}) {
+    add_pair(block + "norm1", {12});
+    add_pair(block + "attn.qkv", {36, 12});
+    add_pair(block + "attn.proj", {12, 12});
+    add_pair(block + "norm2", {12});
+    add_pair(block + "mlp.fc1", {40, 12});
+    add_pair(block + "mlp.fc2", {12, 40});
   }
-
-  std::vector<std::string> names_;
-  std::vector<Shape> shapes_;
-  std::vector<std::vector<float>> values_;
-};
+  add_pair("norm", {12});
+  add("fc.fc1.bias", {7});
+  return tensors;
+}
 
 const OnnxFacts kFacts{"1.2.3", {{"image_size", "22"}, {"mean", "[0.5, 0.5, 0.5]"}}};
 
@@ -90,7 +73,7 @@ std::string text_of(std::span<const std::byte> bytes) {
 
 std::uint64_t bytes_of_encoder() {
   std::uint64_t bytes = 0;
-  for (const NamedTensor& weight : Weights().list())
+  for (const NamedTensor& weight : weights())
     bytes += weight.name.starts_with("fc.") ? 0 : weight.read().size();
   return bytes;
 }
@@ -107,9 +90,8 @@ void expect_weights(const test::OnnxReadModel& model,
     if (!is_weight(tensor)) continue;
     EXPECT_TRUE(found.emplace(tensor.name, &tensor).second) << tensor.name;
   }
-  const Weights weights;
   std::size_t expected = 0;
-  for (const NamedTensor& weight : weights.list()) {
+  for (const NamedTensor& weight : weights()) {
     if (weight.name.starts_with("fc.")) continue;
     ++expected;
     ASSERT_TRUE(found.contains(weight.name)) << weight.name;
@@ -123,7 +105,7 @@ void expect_weights(const test::OnnxReadModel& model,
 
 TEST(Onnx, KeepsNamesShapesAndBytesOfWeights) {
   const test::TempDir dir;
-  write_onnx(dir / "model.onnx", kEncoder, Weights().list(), kFacts);
+  write_onnx(dir / "model.onnx", kEncoder, weights(), kFacts);
   const test::OnnxReadModel model = test::read_onnx(read_text(dir / "model.onnx"));
   expect_weights(model, [](const test::OnnxReadTensor& tensor) {
     EXPECT_EQ(tensor.location, 0);
@@ -135,7 +117,7 @@ TEST(Onnx, KeepsNamesShapesAndBytesOfWeights) {
 
 TEST(Onnx, SaysWhatItIs) {
   const test::TempDir dir;
-  write_onnx(dir / "model.onnx", kEncoder, Weights().list(), kFacts);
+  write_onnx(dir / "model.onnx", kEncoder, weights(), kFacts);
   const test::OnnxReadModel model = test::read_onnx(read_text(dir / "model.onnx"));
   EXPECT_EQ(model.ir_version, 8);
   EXPECT_EQ(model.operators, 17);
@@ -163,7 +145,7 @@ TEST(Onnx, SaysWhatItIs) {
 
 TEST(Onnx, ComputesOnlyWithWhatIsThere) {
   const test::TempDir dir;
-  write_onnx(dir / "model.onnx", kEncoder, Weights().list(), kFacts);
+  write_onnx(dir / "model.onnx", kEncoder, weights(), kFacts);
   const test::OnnxReadModel model = test::read_onnx(read_text(dir / "model.onnx"));
   std::set<std::string> defined{model.inputs[0].name}, unused;
   for (const test::OnnxReadTensor& tensor : model.initializers) {
@@ -215,7 +197,7 @@ TEST(Onnx, HandsNodesTheNumbersOfTheEncoder) {
   const test::TempDir dir;
   OnnxEncoder encoder = kEncoder;
   encoder.layer_norm_eps = 0.125;
-  write_onnx(dir / "model.onnx", encoder, Weights().list(), kFacts);
+  write_onnx(dir / "model.onnx", encoder, weights(), kFacts);
   const test::OnnxReadModel model = test::read_onnx(read_text(dir / "model.onnx"));
   for (const test::OnnxReadNode& node : model.nodes) {
     if (node.op == "LayerNormalization") {
@@ -247,8 +229,7 @@ TEST(Onnx, HandsNodesTheNumbersOfTheEncoder) {
 
 TEST(Onnx, PutsManyBytesIntoAFileOfTheirOwn) {
   const test::TempDir dir;
-  const Weights weights;
-  write_onnx(dir / "model.onnx", kEncoder, weights.list(), kFacts, bytes_of_encoder() - 1);
+  write_onnx(dir / "model.onnx", kEncoder, weights(), kFacts, bytes_of_encoder() - 1);
   const std::string data = read_text(dir / "model.onnx.data");
   const test::OnnxReadModel model = test::read_onnx(read_text(dir / "model.onnx"));
   std::map<std::uint64_t, std::uint64_t> ranges;
@@ -275,18 +256,17 @@ TEST(Onnx, PutsManyBytesIntoAFileOfTheirOwn) {
 
   // The limit itself is not too much. The nodes are the same either way.
   const test::TempDir other;
-  write_onnx(other / "model.onnx", kEncoder, weights.list(), kFacts, bytes_of_encoder());
+  write_onnx(other / "model.onnx", kEncoder, weights(), kFacts, bytes_of_encoder());
   EXPECT_FALSE(std::filesystem::exists(other / "model.onnx.data"));
   EXPECT_EQ(test::read_onnx(read_text(other / "model.onnx")).nodes.size(), model.nodes.size());
 }
 
 TEST(Onnx, WritesTheSameBytesAgain) {
   const test::TempDir dir;
-  const Weights weights;
   for (const std::uint64_t limit : {std::uint64_t{0}, kOnnxInlineLimit}) {
-    write_onnx(dir / "model.onnx", kEncoder, weights.list(), kFacts, limit);
+    write_onnx(dir / "model.onnx", kEncoder, weights(), kFacts, limit);
     const std::string first = read_text(dir / "model.onnx");
-    std::vector<NamedTensor> turned = weights.list();
+    std::vector<NamedTensor> turned = weights();
     std::reverse(turned.begin(), turned.end());
     write_onnx(dir / "model.onnx", kEncoder, turned, kFacts, limit);
     EXPECT_EQ(read_text(dir / "model.onnx"), first);
@@ -295,27 +275,26 @@ TEST(Onnx, WritesTheSameBytesAgain) {
 
 TEST(Onnx, RefusesOtherWeights) {
   const test::TempDir dir;
-  const Weights weights;
   const auto refusal = [&](const OnnxEncoder& encoder, const std::vector<NamedTensor>& list) {
     return test::refusal([&] { write_onnx(dir / "model.onnx", encoder, list, kFacts); }, ExitCode::internal);
   };
-  std::vector<NamedTensor> fewer = weights.list();
+  std::vector<NamedTensor> fewer = weights();
   std::erase_if(fewer, [](const NamedTensor& weight) { return weight.name == "blocks.1.attn.proj.bias"; });
   EXPECT_NE(refusal(kEncoder, fewer).find("blocks.1.attn.proj.bias"), std::string::npos);
 
-  std::vector<NamedTensor> turned = weights.list();
+  std::vector<NamedTensor> turned = weights();
   for (NamedTensor& weight : turned) {
     if (weight.name == "blocks.0.mlp.fc1.weight") std::swap(weight.shape[0], weight.shape[1]);
   }
   EXPECT_NE(refusal(kEncoder, turned).find("blocks.0.mlp.fc1.weight"), std::string::npos);
 
-  std::vector<NamedTensor> shorter = weights.list();
+  std::vector<NamedTensor> shorter = weights();
   for (NamedTensor& weight : shorter) {
     if (weight.name == "norm.bias") weight.read = [] { return std::vector<std::byte>(47); };
   }
   EXPECT_NE(refusal(kEncoder, shorter).find("norm.bias"), std::string::npos);
 
-  std::vector<NamedTensor> halved = weights.list();
+  std::vector<NamedTensor> halved = weights();
   for (NamedTensor& weight : halved) {
     if (weight.name == "cls_token") weight.dtype = "BF16";
   }
@@ -323,10 +302,10 @@ TEST(Onnx, RefusesOtherWeights) {
 
   OnnxEncoder deeper = kEncoder;
   deeper.depth = 3;
-  EXPECT_NE(refusal(deeper, weights.list()).find("blocks.2.norm1.weight"), std::string::npos);
+  EXPECT_NE(refusal(deeper, weights()).find("blocks.2.norm1.weight"), std::string::npos);
   OnnxEncoder uneven = kEncoder;
   uneven.heads = 5;
-  EXPECT_NE(refusal(uneven, weights.list()).find("heads"), std::string::npos);
+  EXPECT_NE(refusal(uneven, weights()).find("heads"), std::string::npos);
   EXPECT_TRUE(std::filesystem::is_empty(dir.path()));
 }
 
@@ -353,9 +332,8 @@ class FileSizeLimit {
 
 TEST(Onnx, LeavesNothingWhereItCannotWrite) {
   const test::TempDir dir;
-  const Weights weights;
   const auto write = [&](const std::string& name, std::uint64_t limit) {
-    return test::refusal([&] { write_onnx(dir / name, kEncoder, weights.list(), kFacts, limit); });
+    return test::refusal([&] { write_onnx(dir / name, kEncoder, weights(), kFacts, limit); });
   };
   EXPECT_NE(write("absent/model.onnx", kOnnxInlineLimit).find("absent/model.onnx"), std::string::npos);
   for (const std::uint64_t limit : {std::uint64_t{0}, kOnnxInlineLimit}) {
