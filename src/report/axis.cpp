@@ -83,8 +83,8 @@ Axis value_axis(double low, double high, Scale scale, int ticks) {
       axis.ticks.push_back({std::pow(10.0, i), label_of(std::pow(10.0, i), std::pow(10.0, i))});
     return axis;
   }
-  // A constant gets room that its digits can be told in.
-  const double least = std::max(std::abs(low), std::abs(high)) * 1e-6;
+  // What hardly varies is drawn as level: more digits than five at an axis find no room, and mean nothing.
+  const double least = std::max(std::abs(low), std::abs(high)) * 2e-4;
   double room = 0.05 * (high - low);
   if (high - low <= least) room = low == 0 && high == 0 ? 1 : std::max(0.1 * std::abs(low), least);
   axis.low = low - room;

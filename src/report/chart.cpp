@@ -216,8 +216,9 @@ std::string chart_html(const Chart& chart, const Axis& steps) {
   const Axis values = axis_of(chart);
   const Notes notes = notes_of(chart, steps, values);
   std::string svg = grid_svg(steps, values) + notes.svg;
-  for (const ChartLine& line : chart.lines)
-    svg += line_svg(line, steps, values);
+  // The first line lies on top, and is narrower, so that one right below it shows as a rim.
+  for (auto line = chart.lines.rbegin(); line != chart.lines.rend(); ++line)
+    svg += line_svg(*line, steps, values);
 
   std::string ticks;
   for (const Tick& tick : values.ticks)

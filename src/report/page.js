@@ -12,7 +12,8 @@ for (const plot of document.querySelectorAll('.plot')) {
     const digits = plot.dataset.log === '1' ? 3 : Math.ceil(Math.log10(Math.abs(value) / (y1 - y0) * 1000));
     return Math.abs(value) < (y1 - y0) * 1e-4 ? '0' : String(Number(value.toPrecision(Math.min(12, Math.max(1, digits)))));
   };
-  const lines = [...plot.querySelectorAll('path.line')].map(path => {
+  // The first line of the legend is drawn last.
+  const lines = [...plot.querySelectorAll('path.line')].reverse().map(path => {
     const numbers = path.getAttribute('d').match(/-?\d+/g).map(Number);
     const points = [];
     for (let i = 0, x = 0, y = 0; i + 1 < numbers.length; i += 2)

@@ -7,208 +7,14 @@
 #include <set>
 #include <string_view>
 
+#include "report/panel_table.hpp"
+
 namespace msn {
 namespace {
-
-struct PanelSeries {
-  std::string_view key;
-  std::string_view name;
-};
-
-/// A chart of one run; of several runs each of its series is one.
-struct Panel {
-  std::string_view section;
-  std::string_view id;
-  std::string_view title;
-  std::string_view unit;
-  std::string_view says;
-  Scale scale;
-  std::vector<PanelSeries> series;
-};
-
-constexpr std::string_view kSections[][2] = {
-    {"loss", "Loss"},      {"schedules", "Schedules"}, {"gradients", "Gradients"}, {"monitors", "Monitors"},
-    {"knn", "Evaluation"}, {"speed", "Speed"},         {"ranks", "Ranks"},         {"other", "Other series"}};
-
-const std::vector<Panel>& panels() {
-  static const std::vector<Panel> all{
-      {"loss",
-       "loss",
-       "Loss and its parts",
-       "nats",
-       "The loss is the cross-entropy plus weighted me-max (and entropy, if it has a weight). Cross-entropy falls as "
-       "views agree; me-max near 0 means that all prototypes are used alike.",
-       Scale::linear,
-       {{"loss", "loss"}, {"cross_entropy", "cross-entropy"}, {"me_max", "me-max, unweighted"}}},
-      {"loss",
-       "entropy",
-       "Entropy of a prediction",
-       "nats",
-       "Mean entropy of single anchors' predictions: from log K, all prototypes alike, towards 0, one prototype.",
-       Scale::linear,
-       {{"entropy", "entropy"}}},
-      {"schedules",
-       "lr",
-       "Learning rate",
-       "",
-       "As the optimiser used it: warm-up, then half a cosine.",
-       Scale::linear,
-       {{"lr", "learning rate"}}},
-      {"schedules",
-       "weight_decay",
-       "Weight decay",
-       "",
-       "Half a cosine from start to final value.",
-       Scale::linear,
-       {{"weight_decay", "weight decay"}}},
-      {"schedules",
-       "ema",
-       "EMA momentum",
-       "",
-       "Of the target network, which averages the online one over about 1 / (1 - momentum) steps.",
-       Scale::linear,
-       {{"ema", "EMA momentum"}}},
-      {"schedules",
-       "sharpen",
-       "Sharpening temperature",
-       "",
-       "Of the targets; lower is sharper.",
-       Scale::linear,
-       {{"sharpen", "sharpening temperature"}}},
-      {"gradients",
-       "grad_norm",
-       "Gradient norm",
-       "",
-       "Of the encoder's averaged gradients, before clipping. Above the line of optim.clip gradients are scaled down.",
-       Scale::logarithmic,
-       {{"grad_norm", "gradient norm"}}},
-      {"gradients",
-       "skipped",
-       "Skipped steps",
-       "",
-       "1 for a step that was left out because numbers were not finite.",
-       Scale::linear,
-       {{"skipped", "skipped"}}},
-      {"monitors",
-       "prototypes_used",
-       "Prototypes in use",
-       "",
-       "Distinct largest targets of a global batch. It should settle at a good part of all; a fall towards 1 is "
-       "collapse.",
-       Scale::linear,
-       {{"prototypes_used", "prototypes in use"}}},
-      {"monitors",
-       "mean_entropy",
-       "Entropy of the mean prediction",
-       "nats",
-       "Over a whole batch: log K if all prototypes are used alike; a fall towards 0 is collapse.",
-       Scale::linear,
-       {{"mean_entropy", "entropy of the mean"}}},
-      {"monitors",
-       "targets",
-       "Largest and smallest target",
-       "",
-       "Mean over images of the largest and smallest probability of a target: how sharp targets are.",
-       Scale::linear,
-       {{"max_target", "largest target"}, {"min_target", "smallest target"}}},
-      {"monitors",
-       "feature_rank",
-       "Effective rank of the features",
-       "",
-       "RankMe: the exponential of the entropy of the features' singular values. A fall towards 1 is collapse.",
-       Scale::linear,
-       {{"feature_rank", "feature rank"}}},
-      {"speed",
-       "images_per_second",
-       "Throughput",
-       "images/s",
-       "Images of a global batch over the step's time, waiting included.",
-       Scale::linear,
-       {{"images_per_second", "images per second"}}},
-      {"speed",
-       "data_wait_share",
-       "Waiting for data",
-       "% of a step",
-       "The longest wait of a rank for its images, as a share of the step. Above a few percent the loader is too slow.",
-       Scale::linear,
-       {{"data_wait_share", "data wait, %"}}},
-      {"speed",
-       "step_seconds",
-       "Time of a step",
-       "s",
-       "Where a step's time goes: waiting for data, and what of the sums of gradients no computation hides.",
-       Scale::linear,
-       {{"step_seconds", "step"},
-        {"data_wait_seconds", "data wait"},
-        {"reduce_seconds", "gradient sums"},
-        {"reduce_wait_seconds", "gradient sums, not hidden"}}},
-      {"speed",
-       "checkpoint_seconds",
-       "Held up by checkpoints",
-       "s",
-       "How long training stood still for a checkpoint: copying the state, and waiting for an earlier one.",
-       Scale::linear,
-       {{"checkpoint_seconds", "held up"}}},
-      {"speed",
-       "checkpoint_write",
-       "Writing of checkpoints",
-       "s",
-       "From the copy to the durable checkpoint, beside training.",
-       Scale::linear,
-       {{"checkpoint.seconds", "writing"}}},
-      {"speed",
-       "bad_samples",
-       "Bad images",
-       "images",
-       "Images of a global batch that could not be read and were replaced.",
-       Scale::linear,
-       {{"bad_samples", "bad images"}}},
-      {"ranks",
-       "rank_compute",
-       "Computing, by rank",
-       "s",
-       "Seconds a step outside of waits: of the fastest, the middle and the slowest rank. Far apart means uneven "
-       "ranks.",
-       Scale::linear,
-       {{"ranks.compute_seconds.2", "slowest rank, computing"},
-        {"ranks.compute_seconds.1", "middle rank, computing"},
-        {"ranks.compute_seconds.0", "fastest rank, computing"}}},
-      {"ranks",
-       "rank_waiting",
-       "Waiting for other ranks",
-       "s",
-       "Seconds a step inside waits. A rank that never waits is the one that the others wait for.",
-       Scale::linear,
-       {{"ranks.waiting_seconds.2", "longest wait"},
-        {"ranks.waiting_seconds.1", "middle rank's wait"},
-        {"ranks.waiting_seconds.0", "shortest wait"}}},
-      {"ranks",
-       "rank_data",
-       "Data, by rank",
-       "s",
-       "Seconds a step spent waiting for data and preparing it.",
-       Scale::linear,
-       {{"ranks.data_seconds.2", "most on data"},
-        {"ranks.data_seconds.1", "middle rank on data"},
-        {"ranks.data_seconds.0", "least on data"}}},
-      {"ranks",
-       "rank_behind",
-       "How far the slowest rank is behind",
-       "s",
-       "Its own time a step beyond the middle rank's: what could be won.",
-       Scale::linear,
-       {{"ranks.behind_seconds", "behind the middle rank"}}},
-  };
-  return all;
-}
 
 /// Series of which zeros all along say nothing worth a chart.
 bool is_mostly_zero(std::string_view key) {
   return key == "skipped" || key == "bad_samples";
-}
-
-bool is_evaluation(const std::string& key) {
-  return key.find("knn") != std::string::npos || key.starts_with("evaluate") || key.starts_with("eval.");
 }
 
 const std::vector<double>* values_of(const RunRecord& run, std::string_view key) {
@@ -314,8 +120,8 @@ std::vector<Chart> charts_of(const Panel& panel, std::span<const RunRecord> runs
   }
   for (const PanelSeries& series : panel.series) {
     if (!is_wanted(series.key)) continue;
-    std::string title(panel.title);
-    if (panel.series.size() > 1) title += ": " + std::string(series.name);
+    std::string title(panel.series.size() > 1 ? series.name : panel.title);
+    if (title[0] >= 'a' && title[0] <= 'z') title[0] = static_cast<char>(title[0] - 'a' + 'A');
     Chart chart = make(series.key, title);
     for (std::size_t i = 0; i < runs.size(); ++i)
       add_line(chart, runs[i], series.key, names[i], i % kChartStyles, points);
@@ -345,21 +151,6 @@ std::size_t points_of_line(std::size_t runs) {
   return std::max<std::size_t>(most * 2 / std::max<std::size_t>(runs, 2), 80);
 }
 
-bool is_bookkeeping(const std::string& key) {
-  static const std::set<std::string, std::less<>> keys{"epoch",           "ranks.steps",      "ranks.slowest",
-                                                       "checkpoint.step", "checkpoint.bytes", "checkpoint.durable"};
-  return keys.contains(key);
-}
-
-std::string series_name(const std::string& key) {
-  for (const Panel& panel : panels()) {
-    for (const PanelSeries& series : panel.series) {
-      if (series.key == key) return std::string(series.name);
-    }
-  }
-  return key;
-}
-
 Axis common_steps(std::span<const RunRecord> runs) {
   std::uint64_t first = ~std::uint64_t{0};
   std::uint64_t last = 0;
@@ -374,7 +165,7 @@ Axis common_steps(std::span<const RunRecord> runs) {
 std::vector<ChartSection> chart_sections(std::span<const RunRecord> runs, std::span<const std::string> names) {
   std::vector<ChartSection> sections;
   const std::set<std::string> rest = keys_without_panel(runs);
-  for (const auto& [id, title] : kSections) {
+  for (const auto& [id, title] : panel_sections()) {
     ChartSection section{std::string(id), std::string(title), {}};
     const auto add = [&](const Panel& panel) {
       std::vector<Chart> charts = charts_of(panel, runs, names);
@@ -387,7 +178,7 @@ std::vector<ChartSection> chart_sections(std::span<const RunRecord> runs, std::s
     std::size_t others = 0;
     for (const std::string& key : rest) {
       if (id == (is_evaluation(key) ? "knn" : "other") && others++ < kMostOther)
-        add({id, key, key, "", "A number of metrics.jsonl.", Scale::linear, {{key, key}}});
+        add({id, key, key, "", "A number of metrics.jsonl.", {{key, key}}});
     }
     if (!section.charts.empty()) sections.push_back(std::move(section));
   }

@@ -31,10 +31,4 @@ Axis common_steps(std::span<const RunRecord> runs);
 /// Points of a line, so that a page of so many runs stays small.
 std::size_t points_of_line(std::size_t runs);
 
-/// Whether a number of metrics.jsonl is no series: it counts steps, or names a rank.
-bool is_bookkeeping(const std::string& key);
-
-/// The name that people know a series by; its key if it is not one of ours.
-std::string series_name(const std::string& key);
-
 }  // namespace msn

@@ -12,7 +12,7 @@
 #include "base/utc.hpp"
 #include "config/config.hpp"
 #include "report/html.hpp"
-#include "report/panels.hpp"
+#include "report/panel_table.hpp"
 
 namespace msn {
 
@@ -189,6 +189,7 @@ std::string summary_table(std::span<const RunRecord> runs, std::span<const std::
       {"images a second *", [](const RunRecord& run) { return recent_text(run, "images_per_second"); }},
       {"waiting for data *", [](const RunRecord& run) { return recent_text(run, "data_wait_share", " % of a step"); }},
       {"prototypes in use", prototypes_text},
+      {"k-NN top-1", [](const RunRecord& run) { return newest_text(run, "evaluation.knn_top1"); }},
       {"newest checkpoint", [](const RunRecord& run) { return run.status ? run.status->checkpoint : ""; }},
       {"lives", lives_text},
       {"machine", machine_text},

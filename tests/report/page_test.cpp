@@ -110,7 +110,7 @@ TEST(ReportPage, ComparesRuns) {
   EXPECT_EQ(count(page.html, "<figure class=\"chart\""), page.charts);
   EXPECT_EQ(count(page.html, "class=\"line s0\" data-name=\"a\""), page.charts);
   EXPECT_EQ(count(page.html, "class=\"line s1\" data-name=\"b\""), page.charts);
-  EXPECT_TRUE(holds(page.html, "Loss and its parts: cross-entropy"));
+  EXPECT_TRUE(holds(page.html, "<h3>Cross-entropy <small>nats</small></h3>"));
   EXPECT_TRUE(holds(page.html, "b: life 2 began after step 50"));
   EXPECT_TRUE(holds(page.html, "Settings that differ"));
   EXPECT_EQ(count(page.html, "<mark>"), 4U) << "two settings of two runs";
@@ -163,7 +163,7 @@ TEST(ReportPage, DrawsNumbersThatItDoesNotKnow) {
     test::Json line = test::metrics_line(step);
     line["novelty"] = step * 2;
     line["zero"] = 0;
-    if (step % 10 == 0) line["knn_top1"] = 0.4;
+    if (step % 10 == 0) line["evaluation"] = {{"knn_top1", 0.4}, {"knn_top5", 0.9}, {"seconds", 2}, {"probe", 0.5}};
     line["ranks"] = {{"steps", 1}, {"slowest", 1}, {"behind_seconds", 0.25}};
     text += line.dump() + "\n";
   }
@@ -172,7 +172,8 @@ TEST(ReportPage, DrawsNumbersThatItDoesNotKnow) {
   EXPECT_TRUE(holds(page, "<section id=\"other\">"));
   EXPECT_TRUE(holds(page, "id=\"c-novelty\""));
   EXPECT_TRUE(holds(page, "<section id=\"knn\">"));
-  EXPECT_TRUE(holds(page, "id=\"c-knn_top1\""));
+  EXPECT_TRUE(holds(page, "id=\"c-knn\""));
+  EXPECT_TRUE(holds(page, "id=\"c-evaluation-probe\""));
   EXPECT_TRUE(holds(page, "id=\"c-rank_behind\""));
   EXPECT_FALSE(holds(page, "id=\"c-zero\""));
   EXPECT_FALSE(holds(page, "id=\"c-ranks-slowest\""));
