@@ -7,11 +7,11 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <vector>
 
 #include "comm/communicator.hpp"
 #include "evaluate/classifier.hpp"
 #include "evaluate/mixing.hpp"
-#include "evaluate/training_views.hpp"
 
 namespace msn {
 
@@ -28,6 +28,12 @@ struct FinetuneOptions {
   MixOptions mix;
   std::uint64_t seed = 0;
   int part = 32;  ///< Images through the network at once on a rank; even. Changes memory and rounding only.
+};
+
+/// Which images of a data set are learnt from.
+struct LabelledSamples {
+  std::vector<std::uint64_t> samples;  ///< Numbers in the data set.
+  std::vector<std::int32_t> labels;    ///< One each.
 };
 
 struct FinetuneProgress {
