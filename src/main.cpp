@@ -2,6 +2,8 @@
 #include "comm/gpus.hpp"
 #include "commands/bench.hpp"
 #include "commands/eval.hpp"
+#include "commands/export.hpp"
+#include "commands/import.hpp"
 #include "commands/inspect.hpp"
 #include "commands/pack.hpp"
 #include "commands/plan.hpp"
@@ -22,6 +24,8 @@ int main(int argc, char** argv) {
               msn::make_pack_command,
               msn::make_train_command,
               msn::make_eval_command,
+              msn::make_export_command,
+              msn::make_import_command,
               msn::make_inspect_command,
               msn::make_bench_command,
               msn::make_verify_command,
