@@ -39,6 +39,8 @@ Json parse_json(std::string_view text, const std::string& where, const std::stri
     return Json::parse(text, std::ref(events));
   } catch (const Error& error) {
     throw data_error(error.problem(), where, remedy);
+  } catch (const Json::out_of_range&) {
+    throw data_error("a number is too large", where, remedy);
   }
 }
 

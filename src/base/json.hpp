@@ -8,8 +8,8 @@
 
 namespace msn {
 
-/// Parses a text. Throws data_error, with `where` and `remedy`, for a key that an object has twice and for nesting
-/// deeper than 14 levels; nlohmann::json::parse_error for what is no JSON.
+/// Parses a text. Throws data_error, with `where` and `remedy`, for a key that an object has twice, nesting deeper than
+/// 14 levels and a number that no double holds; nlohmann::json::parse_error for what is no JSON.
 nlohmann::ordered_json parse_json(std::string_view text, const std::string& where, const std::string& remedy);
 
 }  // namespace msn

@@ -3,11 +3,17 @@
 
 #include <ATen/core/grad_mode.h>
 
+#include <utility>
+
 #include "base/error.hpp"
+#include "base/log.hpp"
 #include "checkpoint/checkpoint.hpp"
+#include "exchange/tensor_files.hpp"
+#include "exchange/weights_config.hpp"
 #include "model/initialise.hpp"
 #include "model/patches.hpp"
 #include "train/state.hpp"
+#include "train/weight_source.hpp"
 
 namespace msn {
 
@@ -22,6 +28,24 @@ Encoder Encoder::from_checkpoint(const World& world, const std::filesystem::path
   Encoder encoder(checkpoint_config(world, checkpoint));
   world.agree([&] { read_checkpoint(checkpoint, target_tensors(*encoder.parameters_)); });
   return encoder;
+}
+
+Encoder Encoder::from_weights(const World& world, const std::filesystem::path& weights, Network network) {
+  std::optional<Encoder> encoder;
+  world.agree([&] {
+    const std::string path = weights.string();
+    const VitTensors vit = to_official_names(open_tensor_files(weights), path, network);
+    const WeightsConfig described = weights_config(weights, measure_vit(vit, path));
+    encoder = Encoder(described.config);
+    for (const Segment& segment : encoder->parameters_->segments()) {
+      if (const NamedTensor* tensor = vit.find(segment.name); tensor != nullptr && !segment.name.starts_with("fc."))
+        encoder->parameters_->value(segment.name).copy_(read_values(*tensor));
+    }
+    if (!vit.passed_over.empty()) log::info(passed_over_text(vit));
+    for (const std::string& note : described.notes)
+      log::warn(note);
+  });
+  return std::move(*encoder);
 }
 
 Encoder Encoder::random(const Config& config) {

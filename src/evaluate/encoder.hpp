@@ -8,6 +8,7 @@
 
 #include "comm/world.hpp"
 #include "config/config.hpp"
+#include "exchange/vit_names.hpp"
 #include "model/parameters.hpp"
 #include "model/trunk.hpp"
 
@@ -18,6 +19,12 @@ class Encoder {
  public:
   /// The target network of a checkpoint. All ranks call; rank 0 reads the manifest for all.
   static Encoder from_checkpoint(const World& world, const std::filesystem::path& checkpoint);
+  /// The weights of a safetensors file, an index of several, or the folder of either, as msn export and msn import
+  /// write them and as transformers, timm and DINO do; sizes and normalisation are those of the files beside them
+  /// (exchange/weights_config.hpp). A projection head is passed over. All ranks call, and read the files. Throws an
+  /// agreed config_error, data_error or numerics_error, naming file and tensor.
+  static Encoder from_weights(const World& world, const std::filesystem::path& weights,
+                              Network network = Network::target);
   /// The weights that training without model.init would start from.
   static Encoder random(const Config& config);
 

@@ -42,13 +42,6 @@ constexpr std::array<std::pair<std::string_view, std::uint64_t>, 15> kElementByt
                                                                                     {"U8", 1},
                                                                                     {"BOOL", 1}}};
 
-std::optional<std::uint64_t> element_bytes(std::string_view dtype) {
-  for (const auto& [name, bytes] : kElementBytes) {
-    if (name == dtype) return bytes;
-  }
-  return std::nullopt;
-}
-
 std::string place(const fs::path& file, const std::string& tensor) {
   return file.string() + ":" + tensor;
 }
@@ -101,7 +94,7 @@ SafetensorsEntry entry_of(const std::string& name, const Json& item, const std::
   SafetensorsEntry entry;
   entry.name = name;
   entry.dtype = item["dtype"].get<std::string>();
-  const auto size = element_bytes(entry.dtype);
+  const auto size = safetensors_element_bytes(entry.dtype);
   if (!size) {
     throw config_error("unknown dtype \"" + entry.dtype.substr(0, kNameLimit) + "\"", where,
                        "save the tensor as F32, F64, F16 or BF16");
@@ -149,6 +142,13 @@ void check_cover(const std::vector<SafetensorsEntry>& entries, std::uint64_t dat
 }
 
 }  // namespace
+
+std::optional<std::uint64_t> safetensors_element_bytes(std::string_view dtype) {
+  for (const auto& [name, bytes] : kElementBytes) {
+    if (name == dtype) return bytes;
+  }
+  return std::nullopt;
+}
 
 SafetensorsFile::SafetensorsFile(const fs::path& file) : file_(file, O_RDONLY | O_CLOEXEC) {
   const std::uint64_t length = header_length(file_);

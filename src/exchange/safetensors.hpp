@@ -6,12 +6,17 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/files.hpp"
 
 namespace msn {
+
+/// Bytes of one element of a dtype of the format; nullopt for a dtype that is not known.
+std::optional<std::uint64_t> safetensors_element_bytes(std::string_view dtype);
 
 struct SafetensorsEntry {
   std::string name;

@@ -3,13 +3,16 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/isfinite.h>
 #include <ATen/ops/mm.h>
 
 #include <cmath>
+#include <cstddef>
+#include <cstring>
+#include <map>
 #include <set>
 
 #include "base/error.hpp"
+#include "exchange/shape_text.hpp"
 #include "model/position_embedding.hpp"
 #include "train/weight_source.hpp"
 
@@ -19,17 +22,6 @@ namespace {
 
 /// Sides of a position table that are resampled; the matrix for it has the fourth power of entries.
 constexpr std::int64_t kLargestGrid = 256;
-
-std::string shape_text(const std::vector<std::int64_t>& shape) {
-  std::string text = "[";
-  for (const std::int64_t extent : shape)
-    text += (text.size() > 1 ? ", " : "") + std::to_string(extent);
-  return text + "]";
-}
-
-std::string place(const WeightSource& source, const StoredTensor& tensor) {
-  return source.path + ":" + tensor.stored_name;
-}
 
 bool is_head(const std::string& name) {
   return name.starts_with("fc.");
@@ -44,18 +36,18 @@ std::vector<NamedBuffers> named_buffers(HeadBuffers& head) {
   return {{"fc.bn1", &head.bn1}, {"fc.bn2", &head.bn2}};
 }
 
-at::Tensor read_finite(const WeightSource& source, const StoredTensor& tensor) {
-  const at::Tensor values = tensor.read();
-  if (!at::isfinite(values).all().item<bool>()) {
-    throw numerics_error("the tensor holds a value that is not finite", place(source, tensor), "use other weights");
-  }
-  return values;
+std::int64_t read_count(const NamedTensor& tensor) {
+  const std::vector<std::byte> bytes = tensor.read();
+  std::int64_t count = 0;
+  MSN_CHECK(bytes.size() == sizeof count);
+  std::memcpy(&count, bytes.data(), sizeof count);
+  return count;
 }
 
-[[noreturn]] void throw_shape(const WeightSource& source, const StoredTensor& tensor, const Segment& wanted) {
+[[noreturn]] void throw_shape(const NamedTensor& tensor, const Segment& wanted) {
   throw config_error(
       "the tensor has shape " + shape_text(tensor.shape) + " where the model has " + shape_text(wanted.shape),
-      place(source, tensor), "set the sizes of [model] to those of the weights");
+      tensor.place, "set the sizes of [model] to those of the weights");
 }
 
 /// Patches a side of a position table [1, 1 + grid², width]; 0 if it is none for `wanted`.
@@ -72,19 +64,33 @@ at::Tensor resample(const at::Tensor& table, std::int64_t from, std::int64_t to)
   return at::cat({rows.narrow(0, 0, 1), patches}).unsqueeze(0);
 }
 
+WeightSource open_source(const std::filesystem::path& path) {
+  try {
+    return open_weights(path);
+  } catch (const Error& error) {
+    // Other places name a file and a tensor; the path itself should be told whose it is.
+    if (error.code() != ExitCode::config || error.where() != path.string()) throw;
+    throw config_error("model.init: " + error.problem(), error.where(), error.remedy());
+  }
+}
+
 class Loading {
  public:
-  Loading(const std::filesystem::path& path, TrainState& state) : source_(open_weights(path)), state_(state) {}
+  Loading(const std::filesystem::path& path, TrainState& state) : source_(open_source(path)), state_(state) {
+    for (const NamedTensor& tensor : source_.vit.tensors)
+      tensors_.emplace(tensor.name, &tensor);
+  }
 
   std::vector<std::string> run() {
     check_names();
+    check_heads();
     for (const Segment& segment : state_.online.segments()) {
-      const auto found = source_.tensors.find(segment.name);
-      if (found != source_.tensors.end()) load(segment, found->second);
+      const auto found = tensors_.find(segment.name);
+      if (found != tensors_.end()) load(segment, *found->second);
     }
     state_.target.values().copy_(state_.online.values().narrow(0, 0, state_.target.values().numel()));
     if (source_.is_checkpoint) load_buffers();
-    const std::string network = source_.network.empty() ? "" : " (" + source_.network + ")";
+    const std::string network = source_.vit.network.empty() ? "" : " (" + source_.vit.network + ")";
     notes_.insert(notes_.begin(), "beginning with " + std::to_string(loaded_) + " tensors of " + source_.path +
                                       network +
                                       (has("prototypes") ? ", prototypes among them" : "; prototypes are drawn"));
@@ -92,7 +98,14 @@ class Loading {
   }
 
  private:
-  bool has(const std::string& name) const { return source_.tensors.contains(name); }
+  bool has(const std::string& name) const { return tensors_.contains(name); }
+
+  void check_heads() const {
+    if (!source_.heads || *source_.heads == state_.shape.heads) return;
+    throw config_error("the weights have " + std::to_string(*source_.heads) + " attention heads where the model has " +
+                           std::to_string(state_.shape.heads),
+                       source_.path, "set model.heads to that number");
+  }
 
   /// Every tensor that must be there is, and no other.
   void check_names() {
@@ -106,31 +119,32 @@ class Loading {
       for (const char* buffer : {".running_mean", ".running_var", ".num_batches_tracked"})
         known.insert(std::string(bn.name) + buffer);
     }
-    for (const auto& [name, tensor] : source_.tensors) {
-      if (!known.contains(name)) {
-        throw config_error("unexpected tensor", place(source_, tensor),
+    for (const NamedTensor& tensor : source_.vit.tensors) {
+      if (!known.contains(tensor.name)) {
+        throw config_error("unexpected tensor", tensor.place,
                            "remove it from the file, or set the sizes of [model] to those of the weights");
       }
     }
     for (const Segment& segment : state_.online.segments()) {
       const bool optional = segment.name == "prototypes" || (is_head(segment.name) && !any_head);
       if (optional || has(segment.name)) continue;
-      throw config_error("missing tensor", source_.path + ":" + segment.name,
+      throw config_error("missing tensor", source_.path + ":" + name_in(source_.vit.names, segment.name),
                          is_head(segment.name) ? "give the whole head (fc.*) or nothing of it"
                                                : "give the whole encoder, and set model.depth to its blocks");
     }
+    if (!source_.vit.passed_over.empty()) notes_.push_back(passed_over_text(source_.vit));
     if (!any_head) notes_.push_back("the weights hold no projection head (fc.*): it is drawn");
   }
 
-  void load(const Segment& segment, const StoredTensor& tensor) {
+  void load(const Segment& segment, const NamedTensor& tensor) {
     at::Tensor values;
     if (tensor.shape == segment.shape) {
-      values = read_finite(source_, tensor);
+      values = read_values(tensor);
     } else {
       const std::int64_t from = segment.name == "pos_embed" ? grid_of(tensor.shape, segment) : 0;
-      if (from == 0) throw_shape(source_, tensor, segment);
+      if (from == 0) throw_shape(tensor, segment);
       const std::int64_t to = state_.shape.grid;
-      values = resample(read_finite(source_, tensor), from, to);
+      values = resample(read_values(tensor), from, to);
       const auto side = [](std::int64_t grid) { return std::to_string(grid) + " x " + std::to_string(grid); };
       notes_.push_back("position table of " + side(from) + " resampled to " + side(to) + " (bicubic)");
     }
@@ -142,22 +156,23 @@ class Loading {
   void load_buffers() {
     for (HeadBuffers* head : {&state_.online_buffers, &state_.target_buffers}) {
       for (const NamedBuffers& bn : named_buffers(*head)) {
-        const auto stored = [&](const char* buffer) {
-          const auto found = source_.tensors.find(bn.name + std::string(buffer));
-          if (found == source_.tensors.end())
+        const auto stored = [&](const char* buffer) -> const NamedTensor& {
+          const auto found = tensors_.find(bn.name + std::string(buffer));
+          if (found == tensors_.end())
             throw config_error("missing tensor", source_.path + ":target." + bn.name + buffer,
                                "use another checkpoint");
-          return found->second.read();
+          return *found->second;
         };
-        bn.buffers->running_mean.copy_(stored(".running_mean"));
-        bn.buffers->running_var.copy_(stored(".running_var"));
-        bn.buffers->batches = stored(".num_batches_tracked").item<std::int64_t>();
+        bn.buffers->running_mean.copy_(read_values(stored(".running_mean")));
+        bn.buffers->running_var.copy_(read_values(stored(".running_var")));
+        bn.buffers->batches = read_count(stored(".num_batches_tracked"));
       }
     }
   }
 
   WeightSource source_;
   TrainState& state_;
+  std::map<std::string, const NamedTensor*> tensors_;  ///< By official name.
   std::vector<std::string> notes_;
   int loaded_ = 0;
 };

@@ -49,10 +49,10 @@ mv "$work/first" "$work/elsewhere"
 train "resume without the weights" 0 'resuming after step 0' second --set "model.init=$from" --max-steps 2
 train "other weights for a begun run" 78 'model\.init was .*--force-resume model\.init' second --max-steps 3
 
-train "missing weights" 78 'model\.init names nothing that is there \(.*absent\.safetensors, rank 0 of 2' third \
+train "missing weights" 78 'model\.init: there is nothing here \(.*absent\.safetensors, rank 0 of 2' third \
   --set "model.init=$work/absent.safetensors"
 expect_lines 1 '^msn: error'
-train "a run folder" 78 'neither a file nor a checkpoint.*step-\*' third --set "model.init=$work/elsewhere"
+train "a run folder" 78 'neither a file of weights nor a checkpoint.*step-\*' third --set "model.init=$work/elsewhere"
 expect_lines 1 '^msn: error'
 printf '\2\0\0\0\0\0\0\0{}' >"$work/empty.safetensors"
 train "a file of nothing" 78 'missing tensor \(.*empty\.safetensors:cls_token' third \

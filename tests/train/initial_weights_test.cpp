@@ -6,14 +6,18 @@
 #include <ATen/ops/from_blob.h>
 
 #include <algorithm>
+#include <cstddef>
+#include <fstream>
 #include <functional>
 #include <limits>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "base/hdf5.hpp"
 #include "checkpoint/checkpoint.hpp"
+#include "exchange/vit_names.hpp"
 #include "support/mpi.hpp"
 #include "support/safetensors.hpp"
 #include "support/support.hpp"
@@ -204,12 +208,12 @@ TEST_F(InitialWeights, NameTheTensorThatDoesNotFit) {
     tensors.push_back(std::move(extra));
     return tensors;
   };
-  const std::string four(16, '\0'), zero(4, '\0');
+  const std::string four(16, '\0');
   ASSERT_FALSE(refused(good));
   expect_refused({}, "missing tensor", "cls_token");
   expect_refused(without("blocks.1.norm2.bias"), "missing tensor", "blocks.1.norm2.bias");
   expect_refused(without("fc.fc3.bias"), "missing tensor", "fc.fc3.bias");
-  expect_refused(with({"head.weight", "F32", {4}, four}), "unexpected tensor", "head.weight");
+  expect_refused(with({"dist_token", "F32", {4}, four}), "unexpected tensor", "dist_token");
   expect_refused(with({"blocks.2.norm1.bias", "F32", {4}, four}), "unexpected tensor", "blocks.2.norm1.bias");
   expect_refused(with({"encoder.norm.bias", "F32", {4}, four}), "unexpected tensor beside those of encoder",
                  "cls_token");
@@ -233,8 +237,53 @@ TEST_F(InitialWeights, NameTheTensorThatDoesNotFit) {
                  "not finite", "norm.bias", ExitCode::numerics);
   expect_refused(changed("norm.bias", [](auto& t) { t.bytes.pop_back(); }), "bytes where its shape needs", "norm.bias",
                  ExitCode::data);
-  for (const char* name : {"embeddings.cls_token", "vit.embeddings.cls_token", "encoder.layer.0.layernorm_before.bias"})
-    expect_refused({{name, "F32", {1}, zero}}, "Hugging Face's ViTMSN", name);
+}
+
+/// The tensors of the trunk under names of transformers.
+std::vector<SafetensorsTensor> hugging_face(const TrainState& from, const std::string& prefix) {
+  std::vector<NamedTensor> official;
+  for (const SafetensorsTensor& tensor : tensors_of(from.target)) {
+    const auto bytes = std::as_bytes(std::span(tensor.bytes));
+    official.push_back({tensor.name, tensor.dtype, tensor.shape,
+                        [copy = std::vector<std::byte>(bytes.begin(), bytes.end())] { return copy; }});
+  }
+  std::vector<SafetensorsTensor> renamed;
+  for (const NamedTensor& tensor : to_hugging_face_names(official)) {
+    const std::vector<std::byte> bytes = tensor.read();
+    renamed.push_back({prefix + tensor.name, tensor.dtype, tensor.shape,
+                       std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size())});
+  }
+  return renamed;
+}
+
+TEST_F(InitialWeights, AreTakenFromTransformers) {
+  const TrainState from = drawn(1);
+  for (const char* prefix : {"", "vit."}) {
+    TrainState state = drawn(2);
+    auto tensors = hugging_face(from, prefix);
+    tensors.push_back({"classifier.weight", "F32", {1}, std::string(4, '\0')});
+    const auto notes = load(tensors, state);
+    EXPECT_TRUE(contains(notes, "passing over what is no part of the network: classifier.weight"));
+    EXPECT_TRUE(contains(notes, "no projection head"));
+    for (const Segment& segment : state.target.segments()) {
+      if (segment.name.starts_with("fc.")) continue;
+      EXPECT_TRUE(at::equal(state.target.value(segment.name), from.target.value(segment.name))) << segment.name;
+    }
+  }
+  auto tensors = hugging_face(from, "");
+  std::erase_if(tensors, [](const SafetensorsTensor& tensor) { return tensor.name == "layernorm.bias"; });
+  expect_refused(tensors, "missing tensor", "layernorm.bias");
+}
+
+TEST_F(InitialWeights, WantTheHeadsThatTheWeightsComeWith) {
+  const auto tensors = tensors_of(drawn(1).target);
+  std::ofstream(dir_ / "config.json") << R"({"num_attention_heads": 2})";
+  ASSERT_FALSE(refused(tensors));
+  std::ofstream(dir_ / "config.json") << R"({"num_attention_heads": 4})";
+  const auto error = refused(tensors);
+  ASSERT_TRUE(error);
+  EXPECT_EQ(error->code(), ExitCode::config);
+  EXPECT_EQ(error->problem(), "the weights have 4 attention heads where the model has 2");
 }
 
 TEST_F(InitialWeights, PassOverAFilesBatchNormStatistics) {
