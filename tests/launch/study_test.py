@@ -262,7 +262,7 @@ class Study(Case):
         self.assertEqual(len(self.benches()), 2)
         done = self.study("study")
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertIn("again, for it ended with 78", done.stdout)
+        self.assertIn("again, for it ended with 78: msn: error: played", done.stdout)
 
     def test_a_study_grows_but_does_not_change(self):
         self.assertEqual(self.study(*STUDY).returncode, 0)
