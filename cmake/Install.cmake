@@ -23,8 +23,9 @@ configure_file(${CMAKE_SOURCE_DIR}/cmake/bundle/build.txt.in ${CMAKE_BINARY_DIR}
 set_target_properties(msn PROPERTIES INSTALL_RPATH "$ORIGIN/../../lib")
 install(TARGETS msn RUNTIME DESTINATION libexec/msn COMPONENT msn)
 install(PROGRAMS cmake/bundle/msn DESTINATION bin COMPONENT msn)
-install(PROGRAMS launch/with-libtorch launch/msn-launch launch/run-job launch/convert-pth DESTINATION launch COMPONENT msn)
-install(DIRECTORY launch/scheduler launch/templates DESTINATION launch COMPONENT msn PATTERN __pycache__ EXCLUDE)
+install(PROGRAMS launch/convert-pth launch/msn-launch launch/run-job launch/scaling-study launch/with-libtorch
+        DESTINATION launch COMPONENT msn)
+install(DIRECTORY launch/scheduler launch/study launch/templates DESTINATION launch COMPONENT msn PATTERN __pycache__ EXCLUDE)
 install(FILES ${CMAKE_BINARY_DIR}/msn-build.txt DESTINATION lib COMPONENT msn)
 install(DIRECTORY configs datasets docs DESTINATION . USE_SOURCE_PERMISSIONS COMPONENT msn)
 install(FILES README.md LICENSE DESTINATION . COMPONENT msn)

@@ -7,6 +7,7 @@
 #include "commands/inspect.hpp"
 #include "commands/pack.hpp"
 #include "commands/plan.hpp"
+#include "commands/report.hpp"
 #include "commands/run_guarded.hpp"
 #include "commands/self_test.hpp"
 #include "commands/subset.hpp"
@@ -31,6 +32,7 @@ int main(int argc, char** argv) {
               msn::make_views_command,
               msn::make_subset_command,
               msn::make_plan_command,
+              msn::make_report_command,
           },
       .self_test = msn::make_self_test,
   };

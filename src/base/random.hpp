@@ -30,6 +30,8 @@ enum class Purpose : std::uint8_t {
   replacement = 12,
   shuffle_blocks = 13,
   shuffle_window = 14,
+  mixing = 20,
+  rand_augment = 21,
 };
 
 /// A stream of random numbers keyed by (seed, epoch, sample, view, purpose).
