@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# A Python with the packages of launch/setup --interop; sourced with $source_dir set. Sets `python`, an array to be called
-# as "${python[@]}", in which the packages of the named lists of launch/ stand before one another.
+# A Python with the packages of launch/setup --interop; sourced with $source_dir set. use_python sets `python`, an array
+# to be called as "${python[@]}"; of the lists of launch/ that it names the first wins.
 
 # use_python MODULES LIST...: for instance `use_python "torch, timm" interop-older interop`; the modules must load.
 use_python() {
