@@ -28,6 +28,12 @@ expect "timm" 0 '' "$msn" export --checkpoint "$checkpoint" --format timm --outp
 files "$work/deep/er/timm" README.md config.json model.safetensors
 expect "official" 0 '' "$msn" export --run "$work/run" --format official --output "$work/official"
 files "$work/official" README.md config.toml model.safetensors
+expect "onnx" 0 '' "$msn" export --run "$work/run" --format onnx --output "$work/onnx" --json
+expect_lines 1 '^\{"command":"export",.*"format":"onnx",.*"network":"target","dtype":"fp32","step":4\}$'
+files "$work/onnx" README.md model.onnx
+expect "onnx of half the size" 78 'ONNX models are written in float32 only \(--dtype bf16\)' \
+  "$msn" export --run "$work/run" --format onnx --dtype bf16 --output "$work/x"
+expect_lines 1 '^msn: error'
 expect "online" 0 'the online network' "$msn" export --run "$work/run" --format hf --network online \
   --output "$work/online"
 expect "bf16" 0 '' "$msn" export --run "$work/run" --format hf --dtype bf16 --output "$work/bf16"
@@ -58,6 +64,11 @@ case_name="official again"
 # Its header tells of no training any more; the tensors are the same.
 [ "$(tail -c 10000 "$work/official-2/model.safetensors" | md5sum)" = \
   "$(tail -c 10000 "$work/official/model.safetensors" | md5sum)" ] || complain "other bytes"
+
+expect "onnx of what was imported" 0 '' "$msn" export --weights "$work/from-hf" --format onnx --output "$work/onnx-2"
+# Metadata stand before all weights.
+[ "$(tail -c 10000 "$work/onnx-2/model.onnx" | md5sum)" = "$(tail -c 10000 "$work/onnx/model.onnx" | md5sum)" ] ||
+  complain "other bytes"
 
 expect "taken" 74 'the output is there already' "$msn" export --run "$work/run" --format hf \
   --output "$work/hf"
