@@ -28,10 +28,11 @@ class Job:
     hostfile: str
     directory: str  # Where the command was given.
     launch: str
-    run: str
+    run: str  # The folder of the job's script and logs: of a training that of the run.
     program: list[str]
-    train: list[str]
+    arguments: list[str]  # Of msn, the command first.
     site: Site
+    once: bool = False  # No training: it has no lives, writes no checkpoint, and nobody warns it.
 
 
 def template_of(job: Job) -> str:
@@ -57,8 +58,8 @@ def slurm_directives(job: Job) -> list[str]:
         lines.append(f"--gpus-per-node={job.gpus}")
     if job.seconds:
         lines.append(f"--time={clock(job.seconds)}")
-    # srun's ranks get it from Slurm; mpirun's only from the job script, and it must reach that one alone.
-    lines.append(f"--signal={'' if uses_srun(job) else 'B:'}USR2@{job.warn}")
+    if not job.once:  # srun's ranks get it from Slurm; mpirun's only from the job script, and it must reach that one alone.
+        lines.append(f"--signal={'' if uses_srun(job) else 'B:'}USR2@{job.warn}")
     if job.requeue:
         lines.append("--requeue")
     if job.array:
@@ -92,7 +93,9 @@ def lsf_directives(job: Job) -> list[str]:
         lines.append(f'-gpu "num={job.gpus}:mode=shared"')
     if job.seconds:
         limit = minutes(job.seconds)
-        lines += [f"-W {limit // 60}:{limit % 60:02d}", "-wa USR2", f"-wt {minutes(job.warn)}"]
+        lines.append(f"-W {limit // 60}:{limit % 60:02d}")
+        if not job.once:
+            lines += ["-wa USR2", f"-wt {minutes(job.warn)}"]
     if job.requeue:
         lines += ["-r", "-Q 85"]
     if job.site.account:
@@ -109,7 +112,9 @@ def flux_directives(job: Job) -> list[str]:
     if job.gpus:
         lines.append(f"--gpus-per-slot={job.gpus}")
     if job.seconds:
-        lines += [f"--time-limit={job.seconds}s", f"--signal=SIGUSR2@{job.warn}s"]
+        lines.append(f"--time-limit={job.seconds}s")
+        if not job.once:
+            lines.append(f"--signal=SIGUSR2@{job.warn}s")
     if job.site.account:
         lines.append(f"--bank={job.site.account}")
     if job.site.queue:
@@ -152,7 +157,7 @@ def start_words(job: Job) -> list[str]:
 
 
 def options_of_run_job(job: Job) -> list[str]:
-    words = (["--requeue"] if job.requeue else []) + (["--chain"] if job.array else [])
+    words = (["--once"] if job.once else []) + (["--requeue"] if job.requeue else []) + (["--chain"] if job.array else [])
     return words + (["--max-fruitless", str(job.max_fruitless)] if job.max_fruitless >= 0 else [])
 
 
@@ -162,14 +167,14 @@ def array_line(name: str, words: list[str]) -> str:
 
 def settings(job: Job) -> list[str]:
     lines = []
-    if job.seconds and job.scheduler != "slurm":  # Slurm tells the end exactly.
+    if job.seconds and job.scheduler != "slurm" and not job.once:  # Slurm tells the end exactly.
         lines.append(f"MSN_JOB_END=$(($(date +%s) + {max(job.seconds - 60, 1)})) && export MSN_JOB_END")
     lines += job.site.prologue
     if job.site.modules:
         lines.append(f"module load {' '.join(quote(name) for name in job.site.modules)} || exit 2")
     lines += [f"export {name}={quote(value)}" for name, value in job.site.environment.items()]
     lines += [f"directory={quote(job.directory)}", f"launch={quote(job.launch)}", f"run={quote(job.run)}",
-              array_line("start", start_words(job)), array_line("program", job.program), array_line("train", job.train),
+              array_line("start", start_words(job)), array_line("program", job.program), array_line("arguments", job.arguments),
               array_line("options", options_of_run_job(job))]
     return lines
 

@@ -18,10 +18,10 @@ launch=$directory/msn/launch
 run=runs/a
 start=(flux run --nodes=2 --tasks-per-node=8 --cores=192 --gpus-per-node=8 -o cpu-affinity=per-task -o gpu-affinity=off)
 program=("$directory/msn/build/cuda/msn")
-train=(configs/vit_s16.toml --data data/photos --run "$run" --device cuda)
+arguments=(train configs/vit_s16.toml --data data/photos --run "$run" --device cuda)
 options=(--requeue)
 # ---- end of settings ----
 
 options+=(--script "$PWD/job.sh")
 cd "$directory" || exit 2
-exec "$launch/run-job" --scheduler flux --run "$run" "${options[@]}" -- "${start[@]}" -- "${program[@]}" -- train "${train[@]}"
+exec "$launch/run-job" --scheduler flux --run "$run" "${options[@]}" -- "${start[@]}" -- "${program[@]}" -- "${arguments[@]}"

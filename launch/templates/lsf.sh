@@ -21,9 +21,9 @@ launch=$directory/msn/launch
 run=runs/a
 start=(mpirun -n 16 --map-by ppr:8:node:PE=12 --bind-to core)
 program=("$directory/msn/build/cuda/msn")
-train=(configs/vit_s16.toml --data data/photos --run "$run" --device cuda)
+arguments=(train configs/vit_s16.toml --data data/photos --run "$run" --device cuda)
 options=(--requeue)
 # ---- end of settings ----
 
 cd "$directory" || exit 2
-exec "$launch/run-job" --scheduler lsf --run "$run" "${options[@]}" -- "${start[@]}" -- "${program[@]}" -- train "${train[@]}"
+exec "$launch/run-job" --scheduler lsf --run "$run" "${options[@]}" -- "${start[@]}" -- "${program[@]}" -- "${arguments[@]}"

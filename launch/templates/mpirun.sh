@@ -9,7 +9,7 @@ launch=$directory/msn/launch
 run=runs/a
 start=(mpirun -n 16 --hostfile hosts --map-by ppr:8:node:PE=12 --bind-to core)
 program=("$directory/msn/build/cuda/msn")
-train=(configs/vit_s16.toml --data data/photos --run "$run" --device cuda)
+arguments=(train configs/vit_s16.toml --data data/photos --run "$run" --device cuda)
 options=()
 # ---- end of settings ----
 
@@ -18,4 +18,4 @@ cd "$directory" || exit 2
 for name in PATH LD_LIBRARY_PATH Torch_ROOT MSN_JOB_END; do
   [[ -z ${!name:-} ]] || start+=(-x "$name")
 done
-exec "$launch/run-job" --scheduler mpirun --run "$run" "${options[@]}" -- "${start[@]}" -- "${program[@]}" -- train "${train[@]}"
+exec "$launch/run-job" --scheduler mpirun --run "$run" "${options[@]}" -- "${start[@]}" -- "${program[@]}" -- "${arguments[@]}"

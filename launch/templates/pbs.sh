@@ -16,7 +16,7 @@ launch=$directory/msn/launch
 run=runs/a
 start=(mpirun -n 16 --map-by ppr:8:node:PE=12 --bind-to core)
 program=("$directory/msn/build/cuda/msn")
-train=(configs/vit_s16.toml --data data/photos --run "$run" --device cuda)
+arguments=(train configs/vit_s16.toml --data data/photos --run "$run" --device cuda)
 options=(--requeue)
 # ---- end of settings ----
 
@@ -29,4 +29,4 @@ if ! ompi_info 2>/dev/null | grep -q ': tm ('; then
   done
 fi
 options+=(--script "$PBS_O_WORKDIR/job.sh" --log "$PBS_O_WORKDIR/job-$PBS_JOBID.log")
-exec "$launch/run-job" --scheduler pbs --run "$run" "${options[@]}" -- "${start[@]}" -- "${program[@]}" -- train "${train[@]}"
+exec "$launch/run-job" --scheduler pbs --run "$run" "${options[@]}" -- "${start[@]}" -- "${program[@]}" -- "${arguments[@]}"

@@ -19,9 +19,9 @@ launch=$directory/msn/launch
 run=runs/a
 start=(srun --mpi=pmix --kill-on-bad-exit=1 --cpus-per-task=12 --cpu-bind=cores --gpu-bind=none)
 program=("$directory/msn/build/cuda/msn")
-train=(configs/vit_s16.toml --data data/photos --run "$run" --device cuda)
+arguments=(train configs/vit_s16.toml --data data/photos --run "$run" --device cuda)
 options=(--requeue)
 # ---- end of settings ----
 
 cd "$directory" || exit 2
-exec "$launch/run-job" --scheduler slurm --run "$run" "${options[@]}" -- "${start[@]}" -- "${program[@]}" -- train "${train[@]}"
+exec "$launch/run-job" --scheduler slurm --run "$run" "${options[@]}" -- "${start[@]}" -- "${program[@]}" -- "${arguments[@]}"

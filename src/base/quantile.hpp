@@ -12,4 +12,7 @@ double quantile(std::vector<double> values, double part);
 /// The middle value; of an even number of values the mean of the middle two.
 double median(std::vector<double> values);
 
+/// At least one value.
+double mean(const std::vector<double>& values);
+
 }  // namespace msn

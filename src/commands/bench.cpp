@@ -3,19 +3,20 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "base/error.hpp"
+#include "base/machine_use.hpp"
 #include "comm/world.hpp"
 #include "commands/bench_allreduce.hpp"
 #include "commands/bench_checkpoint.hpp"
 #include "commands/bench_config.hpp"
 #include "commands/bench_gemm.hpp"
 #include "commands/bench_optimizer.hpp"
+#include "commands/bench_output.hpp"
 #include "commands/bench_step.hpp"
 #include "data/input_benchmark.hpp"
 #include "data/workers.hpp"
@@ -34,7 +35,7 @@ struct Arguments {
   int threads = 0;
   int repeats = 1;
   Kernels kernels = Kernels::fastest;
-  bool json = false;
+  BenchOutput output;
 };
 
 nlohmann::ordered_json to_json(const InputBenchmark& result) {
@@ -59,8 +60,7 @@ nlohmann::ordered_json to_json(const InputBenchmark& result) {
 }
 
 void print(const nlohmann::ordered_json& result) {
-  double load = 0;
-  ::getloadavg(&load, 1);
+  const double load = load_average();
   std::printf("%llu images, kernels %s, load average %.2f\n\n",
               static_cast<unsigned long long>(result.at("images").get<std::uint64_t>()),
               result.at("kernels").get<std::string>().c_str(), load);
@@ -77,6 +77,7 @@ void print(const nlohmann::ordered_json& result) {
 }
 
 void run_input(World& world, const Arguments& arguments) {
+  check_bench_output(world, arguments.output);
   world.on_root([&] {
     const Config config = bench_config(arguments.config, arguments.overrides);
     const DataSet set(arguments.data);
@@ -85,8 +86,7 @@ void run_input(World& world, const Arguments& arguments) {
     const nlohmann::ordered_json result =
         to_json(benchmark_input(set, config, arguments.images, threads, arguments.repeats, kernels));
     print(result);
-    if (arguments.json) std::printf("%s\n", result.dump().c_str());
-    std::fflush(stdout);
+    give_bench_output(arguments.output, result);
     return std::string();
   });
 }
@@ -117,7 +117,7 @@ Command make_bench_command(CLI::App& parent) {
       ->transform(CLI::CheckedTransformer(
           std::map<std::string, Kernels>{{"fastest", Kernels::fastest}, {"generic", Kernels::generic}}))
       ->option_text("fastest|generic");
-  input->add_flag("--json", arguments->json, "Print one machine-readable line last");
+  add_bench_output(*input, arguments->output);
   input->footer(
       "Example:\n"
       "  msn bench input --data data/imagenet-val --threads 1");

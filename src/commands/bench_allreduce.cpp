@@ -3,18 +3,21 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <cstdlib>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/byte_size.hpp"
 #include "base/error.hpp"
+#include "base/machine_use.hpp"
 #include "comm/allreduce_benchmark.hpp"
 #include "comm/devices.hpp"
 #include "comm/world.hpp"
+#include "commands/bench_output.hpp"
+#include "commands/provenance.hpp"
 #include "train/device_allreduce.hpp"
 
 namespace msn {
@@ -29,7 +32,7 @@ struct Arguments {
   int repeats = 5;
   Which which = Which::all;
   std::string device = "cpu";
-  bool json = false;
+  BenchOutput output;
 };
 
 AllreduceBenchmarkOptions options_of(const World& world, const Arguments& arguments) {
@@ -91,12 +94,12 @@ nlohmann::ordered_json to_json(const std::vector<AllreduceSize>& sizes, int rank
 void run(const World& world, const Arguments& arguments) {
   AllreduceBenchmarkOptions options;
   world.agree([&] { options = options_of(world, arguments); });
-  const bool on_gpus = arguments.device == "cuda";
-  if (on_gpus) bind_gpu(world, visible_gpus());
+  check_bench_output(world, arguments.output);
+  std::optional<Gpu> gpu;
+  if (arguments.device == "cuda") gpu = bind_gpu(world, visible_gpus());
   const bool speaks = world.rank() == 0;
   if (speaks) {
-    double load = 0;
-    ::getloadavg(&load, 1);
+    const double load = load_average();
     std::printf("%d ranks, %d on the first host, float32, median of %d, load average %.2f\n\n", world.size(),
                 world.local_size(), options.repeats, load);
     std::printf("  %8s  %-14s %12s %12s %12s\n", "a rank", "", "ms", "GB/s", "bus GB/s");
@@ -104,11 +107,15 @@ void run(const World& world, const Arguments& arguments) {
   const auto print_each = [&](const AllreduceSize& size) {
     if (speaks) print(size, world.size());
   };
-  const auto sizes = on_gpus ? benchmark_device_allreduce(world, options, print_each)
-                             : benchmark_allreduce(world, options, print_each);
-  if (!speaks || !arguments.json) return;
-  std::printf("%s\n", to_json(sizes, world.size()).dump().c_str());
-  std::fflush(stdout);
+  const auto sizes =
+      gpu ? benchmark_device_allreduce(world, options, print_each) : benchmark_allreduce(world, options, print_each);
+  const nlohmann::ordered_json origin = provenance(world, gpu ? &*gpu : nullptr, 0);
+  world.on_root([&] {
+    nlohmann::ordered_json json = to_json(sizes, world.size());
+    json["provenance"] = origin;
+    give_bench_output(arguments.output, json);
+    return std::string();
+  });
 }
 
 }  // namespace
@@ -131,7 +138,7 @@ Command make_bench_allreduce_command(CLI::App& bench) {
   app->add_option("--device", arguments->device, "cpu, or cuda: between the ranks' GPUs, by NCCL")
       ->check(CLI::IsMember({"cpu", "cuda"}))
       ->capture_default_str();
-  app->add_flag("--json", arguments->json, "Print one machine-readable line last");
+  add_bench_output(*app, arguments->output);
   app->footer(
       "GB/s: bytes of a rank over time. bus GB/s: 2 (ranks - 1) / ranks times that, comparable between numbers of "
       "ranks.\n"

@@ -3,15 +3,16 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "base/machine_use.hpp"
 #include "comm/world.hpp"
 #include "commands/bench_config.hpp"
+#include "commands/bench_output.hpp"
 #include "config/config.hpp"
 #include "train/checkpoint_benchmark.hpp"
 
@@ -24,7 +25,7 @@ struct Arguments {
   std::vector<std::string> overrides;
   std::filesystem::path run;
   int repeats = 5;
-  bool json = false;
+  BenchOutput output;
 };
 
 void print(const ReadingTimes& times, const char* from) {
@@ -33,8 +34,7 @@ void print(const ReadingTimes& times, const char* from) {
 }
 
 void print(const CheckpointBenchmark& result, int ranks, int repeats) {
-  double load = 0;
-  ::getloadavg(&load, 1);
+  const double load = load_average();
   const double megabytes = 1e-6 * static_cast<double>(result.bytes);
   std::printf("%.1f MB in %d file%s, %d rank%s, medians of %d, load average %.2f\n\n", megabytes, result.writers,
               result.writers == 1 ? "" : "s", ranks, ranks == 1 ? "" : "s", repeats, load);
@@ -68,11 +68,13 @@ nlohmann::ordered_json to_json(const CheckpointBenchmark& result, int ranks) {
 void run(const World& world, const Arguments& arguments) {
   Config config;
   world.agree([&] { config = bench_config(arguments.config, arguments.overrides); });
+  check_bench_output(world, arguments.output);
   const CheckpointBenchmark result = benchmark_checkpoint(world, config, arguments.run, arguments.repeats);
-  if (world.rank() != 0) return;
-  print(result, world.size(), arguments.repeats);
-  if (arguments.json) std::printf("%s\n", to_json(result, world.size()).dump().c_str());
-  std::fflush(stdout);
+  world.on_root([&] {
+    print(result, world.size(), arguments.repeats);
+    give_bench_output(arguments.output, to_json(result, world.size()));
+    return std::string();
+  });
 }
 
 }  // namespace
@@ -85,7 +87,7 @@ Command make_bench_checkpoint_command(CLI::App& bench) {
   app->add_option("--repeats", arguments->repeats, "Times that everything is done, of which the median counts")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  app->add_flag("--json", arguments->json, "Print one machine-readable line last");
+  add_bench_output(*app, arguments->output);
   app->footer(
       "Takes room for two checkpoints on the disk.\n"
       "Example:\n"

@@ -6,7 +6,6 @@
 #include <CLI/CLI.hpp>
 #include <cerrno>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -15,8 +14,10 @@
 
 #include "base/error.hpp"
 #include "base/files.hpp"
+#include "base/machine_use.hpp"
 #include "comm/world.hpp"
 #include "commands/bench_config.hpp"
+#include "commands/bench_output.hpp"
 #include "config/config.hpp"
 #include "kernels/instruction_set.hpp"
 #include "model/gemm.hpp"
@@ -32,7 +33,7 @@ struct Arguments {
   int batch = 8;
   int repeats = 7;
   std::filesystem::path write;
-  bool json = false;
+  BenchOutput output;
 };
 
 nlohmann::ordered_json to_json(const GemmBenchmark& result, const Config& config, int ranks) {
@@ -61,8 +62,7 @@ nlohmann::ordered_json to_json(const GemmBenchmark& result, const Config& config
 }
 
 void print(const GemmBenchmark& result, int ranks) {
-  double load = 0;
-  ::getloadavg(&load, 1);
+  const double load = load_average();
   std::printf("%s, %d rank%s of %d thread%s, load average %.2f; GFLOP/s of a rank\n\n",
               kernels::processor_name().c_str(), ranks, ranks == 1 ? "" : "s", result.threads,
               result.threads == 1 ? "" : "s", load);
@@ -91,6 +91,7 @@ void run(const World& world, const Arguments& arguments) {
     config.train.global_batch = arguments.batch * world.size();
     if (world.rank() == 0 && !arguments.write.empty()) check_writable(arguments.write);
   });
+  check_bench_output(world, arguments.output);
   const GemmBenchmark result = benchmark_gemm(world, config, arguments.repeats);
   world.on_root([&] {
     print(result, world.size());
@@ -99,8 +100,7 @@ void run(const World& world, const Arguments& arguments) {
       std::printf("written to %s; a run uses it with runtime.gemm = \"%s\"\n", arguments.write.c_str(),
                   arguments.write.c_str());
     }
-    if (arguments.json) std::printf("%s\n", to_json(result, config, world.size()).dump().c_str());
-    std::fflush(stdout);
+    give_bench_output(arguments.output, to_json(result, config, world.size()));
     return std::string();
   });
 }
@@ -118,7 +118,7 @@ Command make_bench_gemm_command(CLI::App& bench) {
       ->check(CLI::Range(1, 1000000))
       ->capture_default_str();
   app->add_option("--write", arguments->write, "Write the fastest back ends to this file, for runtime.gemm");
-  app->add_flag("--json", arguments->json, "Print one machine-readable line last");
+  add_bench_output(*app, arguments->output);
   app->footer(
       "Under mpirun all ranks compute together, as in a run.\n"
       "Example:\n"

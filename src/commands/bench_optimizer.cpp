@@ -3,15 +3,16 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "base/machine_use.hpp"
 #include "comm/world.hpp"
 #include "commands/bench_config.hpp"
+#include "commands/bench_output.hpp"
 #include "config/config.hpp"
 #include "train/optimizer_benchmark.hpp"
 
@@ -23,7 +24,7 @@ struct Arguments {
   std::filesystem::path config;
   std::vector<std::string> overrides;
   int repeats = 11;
-  bool json = false;
+  BenchOutput output;
 };
 
 nlohmann::ordered_json to_json(const OptimizerBenchmark& result, const Config& config, int ranks, int repeats) {
@@ -49,8 +50,7 @@ nlohmann::ordered_json to_json(const OptimizerBenchmark& result, const Config& c
 }
 
 void print(const nlohmann::ordered_json& result) {
-  double load = 0;
-  ::getloadavg(&load, 1);
+  const double load = load_average();
   const int ranks = result.at("ranks").get<int>(), threads = result.at("threads").get<int>();
   std::printf("%s/%d, %.1f million parameters, %d rank%s of %d thread%s, medians of %d, load average %.2f\n\n",
               result.at("arch").get<std::string>().c_str(), result.at("patch_size").get<int>(),
@@ -69,12 +69,14 @@ void print(const nlohmann::ordered_json& result) {
 void run(const World& world, const Arguments& arguments) {
   Config config;
   world.agree([&] { config = bench_config(arguments.config, arguments.overrides); });
+  check_bench_output(world, arguments.output);
   const OptimizerBenchmark result = benchmark_optimizer(world, config, arguments.repeats);
-  if (world.rank() != 0) return;
-  const nlohmann::ordered_json json = to_json(result, config, world.size(), arguments.repeats);
-  print(json);
-  if (arguments.json) std::printf("%s\n", json.dump().c_str());
-  std::fflush(stdout);
+  world.on_root([&] {
+    const nlohmann::ordered_json json = to_json(result, config, world.size(), arguments.repeats);
+    print(json);
+    give_bench_output(arguments.output, json);
+    return std::string();
+  });
 }
 
 }  // namespace
@@ -87,7 +89,7 @@ Command make_bench_optimizer_command(CLI::App& bench) {
   app->add_option("--repeats", arguments->repeats, "Updates, of which the median counts")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  app->add_flag("--json", arguments->json, "Print one machine-readable line last");
+  add_bench_output(*app, arguments->output);
   app->footer(
       "Bytes are those read and written. Under mpirun all ranks update their states at once.\n"
       "Example:\n"

@@ -2,19 +2,24 @@
 #include "commands/bench_step.hpp"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <array>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "base/machine_use.hpp"
 #include "base/quantile.hpp"
 #include "comm/world.hpp"
 #include "commands/bench_config.hpp"
+#include "commands/bench_output.hpp"
 #include "commands/device_option.hpp"
+#include "commands/provenance.hpp"
 #include "config/config.hpp"
 #include "train/setup.hpp"
 #include "train/step_benchmark.hpp"
@@ -32,7 +37,7 @@ struct Arguments {
   StepBenchmarkOptions steps;
   std::filesystem::path data;
   std::string device = "cpu";
-  bool json = false;
+  BenchOutput output;
 };
 
 /// By kind; then "other", which no kind claims, and "waiting" for other ranks. Together they are the whole step.
@@ -61,7 +66,26 @@ nlohmann::ordered_json work_to_json(const StepBenchmark& result, int ranks) {
   return all;
 }
 
-nlohmann::ordered_json to_json(const StepBenchmark& result, const Config& config, int ranks) {
+/// Seconds a step, the mean over steps and ranks, in parts that make a whole. A GPU's host does not know what its
+/// device does when.
+nlohmann::ordered_json breakdown_to_json(const StepBenchmark& result) {
+  const double whole = mean(result.step_seconds);
+  if (result.on_gpu) return {{"device", std::max(0.0, whole - result.input_wait)}, {"input", result.input_wait}};
+  const auto busy = [&](Section section) { return result.sections.busy[static_cast<std::size_t>(section)]; };
+  const double summing = result.work[static_cast<std::size_t>(kernels::Work::gradient_sum)].seconds;
+  const double waiting = std::accumulate(result.sections.waiting.begin(), result.sections.waiting.end(), 0.0);
+  const double compute = busy(Section::forward) + busy(Section::backward) + busy(Section::reduce) - summing;
+  const double update = busy(Section::update);
+  // The slowest rank's steps are a little longer than the mean rank's parts.
+  const double other = whole - compute - summing - waiting - update - result.input_wait;
+  return {{"compute", compute},
+          {"exchange", summing + waiting},
+          {"optimizer", update},
+          {"input", result.input_wait},
+          {"other", std::max(0.0, other)}};
+}
+
+nlohmann::ordered_json to_json(const StepBenchmark& result, const Config& config, int ranks, int warm_up) {
   const double images = config.train.global_batch;
   const double middle = median(result.step_seconds);
   nlohmann::ordered_json sections = nlohmann::ordered_json::object();
@@ -81,13 +105,18 @@ nlohmann::ordered_json to_json(const StepBenchmark& result, const Config& config
           {"threads", result.threads},
           {"global_batch", config.train.global_batch},
           {"steps", result.step_seconds.size()},
+          {"warm_up", warm_up},
           {"step_seconds", middle},
+          {"step_seconds_p10", quantile(result.step_seconds, 0.1)},
+          {"step_seconds_p90", quantile(result.step_seconds, 0.9)},
+          {"step_seconds_mean", mean(result.step_seconds)},
           {"images_per_second", images / middle},
           // A slow step is one of few images a second.
           {"images_per_second_p10", images / quantile(result.step_seconds, 0.9)},
           {"images_per_second_p90", images / quantile(result.step_seconds, 0.1)},
           {"sections", sections},
           {"work", work_to_json(result, ranks)},
+          {"breakdown", breakdown_to_json(result)},
           {"flops", result.flops},
           {"flops_per_second", result.flops / middle},
           {"gemm_flops_per_second", result.gemm_rate},
@@ -102,6 +131,8 @@ nlohmann::ordered_json to_json(const StepBenchmark& result, const Config& config
             {"committed_bytes", result.memory.arena_committed},
             {"growths_after_first_step", result.memory.arena_growths},
             {"refused", result.memory.arena_refused}}},
+          {"others_cpu_share", result.others_share},
+          {"each_step_seconds", result.step_seconds},
           {"config", to_toml(config)}};
 }
 
@@ -135,15 +166,13 @@ void print_host_memory(const nlohmann::ordered_json& result) {
 }
 
 void print(const nlohmann::ordered_json& result, bool on_gpu) {
-  double load = 0;
-  ::getloadavg(&load, 1);
   const auto number = [&](const char* key) { return result.at(key).get<double>(); };
   std::printf("%s\n", result.at("device").get<std::string>().c_str());
   std::printf("%s/%d, %s, %d images a step on %d rank%s of %d thread%s, %d steps, load average %.2f\n\n",
               result.at("arch").get<std::string>().c_str(), result.at("patch_size").get<int>(),
               result.at("precision").get<std::string>().c_str(), result.at("global_batch").get<int>(),
               result.at("ranks").get<int>(), result.at("ranks") == 1 ? "" : "s", result.at("threads").get<int>(),
-              result.at("threads") == 1 ? "" : "s", result.at("steps").get<int>(), load);
+              result.at("threads") == 1 ? "" : "s", result.at("steps").get<int>(), load_average());
   std::printf("  images/s      %.2f, the median (p10 %.2f, p90 %.2f)\n", number("images_per_second"),
               number("images_per_second_p10"), number("images_per_second_p90"));
   std::printf("  FLOP/s        %.1f G, %.0f %% of the %.1f G that one large matrix product a rank reaches\n",
@@ -159,6 +188,8 @@ void print(const nlohmann::ordered_json& result, bool on_gpu) {
 
 void run(const World& world, const Arguments& arguments) {
   Config config;
+  const double load_before = load_average();
+  check_bench_output(world, arguments.output);
   world.agree([&] {
     config = bench_config(arguments.config, arguments.overrides);
     config.data.input = arguments.data.empty() ? DataInput::synthetic : DataInput::images;
@@ -168,11 +199,17 @@ void run(const World& world, const Arguments& arguments) {
   StepBenchmarkOptions options = arguments.steps;
   options.gpu = bind_device(world, arguments.device);
   const StepBenchmark result = benchmark_step(world, config, options);
-  if (world.rank() != 0) return;
-  const nlohmann::ordered_json json = to_json(result, config, world.size());
-  print(json, result.on_gpu);
-  if (arguments.json) std::printf("%s\n", json.dump().c_str());
-  std::fflush(stdout);
+  nlohmann::ordered_json origin = provenance(world, options.gpu ? &*options.gpu : nullptr, result.threads);
+  world.on_root([&] {
+    nlohmann::ordered_json json = to_json(result, config, world.size(), options.warm_up);
+    origin["settings_digest"] = settings_digest(config);
+    origin["config_digest"] = config_digest(config);
+    origin["load_average"] = {{"before", load_before}, {"after", load_average()}};
+    json["provenance"] = std::move(origin);
+    print(json, result.on_gpu);
+    give_bench_output(arguments.output, json);
+    return std::string();
+  });
 }
 
 }  // namespace
@@ -192,7 +229,7 @@ Command make_bench_step_command(CLI::App& bench) {
   app->add_option("--warm-up", arguments->steps.warm_up, "Steps before them that do not")
       ->check(CLI::Range(0, 1000000))
       ->capture_default_str();
-  app->add_flag("--json", arguments->json, "Print one machine-readable line last");
+  add_bench_output(*app, arguments->output);
   app->footer(
       "Under mpirun all ranks take the steps together.\n"
       "Example:\n"

@@ -65,6 +65,9 @@ void print_memory(const Estimate& result, const PlannedMachine& machine, std::ui
     std::printf(" of %s%s", size_text(result.memory_there).c_str(),
                 result.memory > result.memory_there ? ": DOES NOT FIT" : "");
   std::printf("\n");
+  if (machine.gpu == nullptr)
+    std::printf("                    %s by steps alone, as msn bench step measures it\n",
+                size_text(result.bench_memory).c_str());
   for (const std::string& line : plan_lines(result.plan.memory))
     std::printf("                    %s\n", line.c_str());
   Config other = result.config;
@@ -156,6 +159,7 @@ Json to_json(const Estimate& result, const PlannedMachine& machine) {
           {"model_flops_share", result.model_flops_share},
           {"flops_per_image", result.plan.image_flops},
           {"memory_bytes", result.memory},
+          {"bench_memory_bytes", result.bench_memory},
           {"memory_there_bytes", result.memory_there},
           {"plain_memory_bytes", plain_memory(result.config, result.plan)},
           {"largest_local_batch", result.largest_batch},

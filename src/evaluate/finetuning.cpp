@@ -12,6 +12,8 @@
 #include "base/error.hpp"
 #include "comm/world.hpp"
 #include "evaluate/batches.hpp"
+#include "evaluate/layerwise_adamw.hpp"
+#include "evaluate/training_views.hpp"
 #include "model/drop_path.hpp"
 
 namespace msn {

@@ -10,8 +10,8 @@
 
 #include "comm/communicator.hpp"
 #include "evaluate/classifier.hpp"
+#include "evaluate/labelled_samples.hpp"
 #include "evaluate/mixing.hpp"
-#include "evaluate/training_views.hpp"
 
 namespace msn {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Augmented images with labels, for classifiers that are trained on images.
+// Augmented images, for classifiers that are trained on images.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -7,19 +7,13 @@
 #include <array>
 #include <cstdint>
 #include <span>
-#include <vector>
 
 #include "config/config.hpp"
 #include "data/dataset.hpp"
 #include "data/rand_augment.hpp"
+#include "evaluate/labelled_samples.hpp"
 
 namespace msn {
-
-/// Which images of a data set are learnt from.
-struct LabelledSamples {
-  std::vector<std::uint64_t> samples;  ///< Numbers in the data set.
-  std::vector<std::int32_t> labels;    ///< One each.
-};
 
 struct Augmentation {
   std::array<double, 2> scale{0.08, 1.0};     ///< Of a random resized crop, whose box is drawn as in pretraining.

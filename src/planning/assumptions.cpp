@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <sstream>
 
 #include "base/error.hpp"
@@ -16,14 +17,27 @@ using Json = nlohmann::ordered_json;
 
 constexpr char kRemedy[] = "give a file with what msn bench step, allreduce or input prints with --json";
 
+/// As the line's provenance tells; older versions told none.
+std::optional<int> most_ranks_of_a_host(const Json& line) {
+  std::optional<int> most;
+  if (!line.contains("provenance")) return most;
+  for (const Json& host : line.at("provenance").at("hosts"))
+    most = std::max(most.value_or(0), host.at("ranks").get<int>());
+  return most;
+}
+
 MeasuredStep step_of(const Json& line, const std::string& source) {
   MeasuredStep step;
   step.source = source;
   step.config = parse_config(line.at("config").get<std::string>(), source);
   step.ranks = line.at("ranks").get<int>();
+  step.ranks_per_host = most_ranks_of_a_host(line).value_or(step.ranks);
+  step.threads = line.at("threads").get<int>();
   step.on_gpu = line.at("on_gpu").get<bool>();
   step.seconds = line.at("step_seconds").get<double>();
   step.peak_memory = line.at("peak_memory_bytes").get<double>();
+  step.gemm_rate = line.value("gemm_flops_per_second", 0.0) / step.ranks;
+  step.copy_rate = line.value("copy_bytes_per_second", 0.0) / step.ranks;
   const auto seconds = [&](const char* kind) {
     const auto& work = line.at("work");
     return work.contains(kind) ? work.at(kind).at("seconds").get<double>() : 0;

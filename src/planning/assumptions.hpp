@@ -22,12 +22,16 @@ struct MeasuredStep {
   std::string source;
   Config config;
   int ranks = 1;
+  int ranks_per_host = 1;  ///< They share its caches and its memory's bandwidth.
+  int threads = 1;         ///< Of a rank.
   bool on_gpu = false;
   double seconds = 0;      ///< Of a step.
   double products = 0;     ///< Of that, matrix products and attention.
   double update = 0;       ///< The optimiser's.
   double waiting = 0;      ///< For other ranks.
   double peak_memory = 0;  ///< Bytes of the largest rank.
+  double gemm_rate = 0;    ///< FLOP/s of a rank in one large matrix product while all ranks compute one; 0: not told.
+  double copy_rate = 0;    ///< Bytes/s of a rank in a plain copy, likewise.
 };
 
 struct Assumptions {

@@ -9,6 +9,7 @@
 #include "base/error.hpp"
 #include "data/sampler.hpp"
 #include "model/cost.hpp"
+#include "planning/by_measurement.hpp"
 #include "train/setup.hpp"
 #include "train/state.hpp"
 
@@ -25,19 +26,6 @@ double product_share(const Config& config, const Assumptions& assumptions) {
 
 double parameters_of(const RunPlan& plan) {
   return static_cast<double>(plan.parameters());
-}
-
-/// Tokens that pass a block for an image, with their backward pass counted as twice as many.
-double token_passes(const Config& config, const RunPlan& plan) {
-  const auto anchors =
-      static_cast<double>(config.views.random * plan.random_tokens + config.views.focal * plan.focal_tokens);
-  return static_cast<double>(plan.target_tokens) + 3 * anchors;
-}
-
-/// Values that lie between the products of a rank's step, by what they grow with.
-double values_between(const Config& config, const RunPlan& plan) {
-  const VitShape shape = vit_shape(config.model);
-  return token_passes(config, plan) * static_cast<double>(plan.local_batch * shape.depth * shape.width);
 }
 
 /// Share of a step's operations that the backward pass has.
@@ -61,46 +49,11 @@ StepParts on_gpu(const Config& config, const RunPlan& plan, const GpuFacts& gpu,
   parts.products =
       plan.image_flops_as_run * static_cast<double>(plan.local_batch) / (peak * product_share(config, assumptions));
   // A forward pass moves a third of what a whole one does.
-  parts.between = values_between(config, plan) / 3 * assumptions.values_between.value *
+  parts.between = work_of(config, plan).values / 3 * assumptions.values_between.value *
                   static_cast<double>(value_bytes(config.train.precision)) / bandwidth;
   // Reads gradients twice and four more values of each parameter, writes four; bfloat16 copies of both networks.
   const double bytes = 40 + (config.train.precision == Precision::bf16 ? 4 : 0);
   parts.update = bytes * parameters_of(plan) / bandwidth;
-  return parts;
-}
-
-/// The measured step that is most like the planned one; nullptr if there is none of its kind of machine.
-const MeasuredStep* nearest_step(const Config& config, const PlannedMachine& machine, const Assumptions& assumptions) {
-  const bool gpu = machine.gpu != nullptr;
-  const auto distance = [&](const MeasuredStep& step) {
-    const auto apart = [](double a, double b) { return std::abs(std::log(a / b)); };
-    const VitShape planned = vit_shape(config.model);
-    const VitShape measured = vit_shape(step.config.model);
-    return 10.0 * (step.config.train.precision != config.train.precision) + 2 * apart(step.ranks, machine.ranks) +
-           apart(static_cast<double>(planned.width), static_cast<double>(measured.width)) +
-           apart(static_cast<double>(planned.grid), static_cast<double>(measured.grid)) +
-           0.1 * apart(config.train.global_batch, step.config.train.global_batch);
-  };
-  const MeasuredStep* nearest = nullptr;
-  for (const MeasuredStep& step : assumptions.steps) {
-    if (step.on_gpu == gpu && (nearest == nullptr || distance(step) < distance(*nearest))) nearest = &step;
-  }
-  return nearest;
-}
-
-/// The measured step, of which `measured` is the plan, part by part in proportion.
-StepParts as_measured(const Config& config, const RunPlan& plan, const MeasuredStep& step, const RunPlan& measured) {
-  const double rest = step.seconds - step.products - step.update - step.waiting;
-  const double operations = plan.image_flops_as_run * static_cast<double>(plan.local_batch) /
-                            (measured.image_flops_as_run * static_cast<double>(measured.local_batch));
-  StepParts parts;
-  if (step.products == 0) {  // Of a GPU's step only the whole is known.
-    parts.products = (step.seconds - step.waiting) * operations;
-    return parts;
-  }
-  parts.products = step.products * operations;
-  parts.between = rest * values_between(config, plan) / values_between(step.config, measured);
-  parts.update = step.update * parameters_of(plan) / parameters_of(measured);
   return parts;
 }
 
@@ -195,6 +148,7 @@ void add_input(const Config& config, const PlannedMachine& machine, const Assump
 
 void add_memory(const Config& config, const PlannedMachine& machine, Estimate& result) {
   result.memory = result.plan.memory.device_bytes();
+  result.bench_memory = machine.gpu == nullptr ? memory_of_steps(result.plan.memory) : result.memory;
   if (machine.gpu == nullptr) return;
   result.memory_there = machine.gpu->memory_bytes;
   result.largest_batch =
@@ -221,6 +175,12 @@ Config with_usable_batch(const Config& wanted, const PlannedMachine& machine, st
 
 }  // namespace
 
+double token_passes(const Config& config, const RunPlan& plan) {
+  const auto anchors =
+      static_cast<double>(config.views.random * plan.random_tokens + config.views.focal * plan.focal_tokens);
+  return static_cast<double>(plan.target_tokens) + 3 * anchors;
+}
+
 int nearest_batch(int wanted, int ranks, int micro_batch) {
   const auto [below, above] = batch_neighbours(wanted, ranks * std::max(1, micro_batch));
   return below > 0 && wanted - below < above - wanted ? below : above;
@@ -233,25 +193,20 @@ Estimate estimate(const Config& wanted, const PlannedMachine& machine, const Ass
   result.config = config;
   result.plan = plan_run(config, machine.ranks, images, machine.gpu != nullptr);
   add_memory(config, machine, result);
-  const MeasuredStep* step = nearest_step(config, machine, assumptions);
-  if (step != nullptr) {
-    const RunPlan measured = plan_run(step->config, step->ranks, images, step->on_gpu);
-    result.parts = as_measured(config, result.plan, *step, measured);
-    result.notes.push_back("a step's time in proportion to that of " + step->source);
+  const auto measured = step_by_measurement(config, result.plan, machine, assumptions, images);
+  if (measured) {
+    result.parts = measured->parts;
+    result.notes.insert(result.notes.end(), measured->notes.begin(), measured->notes.end());
     // What libraries of a processor take beside the arena is as measured.
-    if (machine.gpu == nullptr && step->peak_memory > 0)
-      result.memory += step->peak_memory - measured.memory.device_bytes();
+    result.memory += measured->library_memory;
+    result.bench_memory += measured->library_memory;
   } else if (machine.gpu != nullptr) {
     result.parts = on_gpu(config, result.plan, *machine.gpu, assumptions);
   } else {
     throw usage_error("processors have no data sheet that would do", "--gpu cpu",
                       "measure one: msn bench step CONFIG --json > step.json, then --calibrate step.json");
   }
-  if (machine.gpu == nullptr && step->ranks == machine.ranks) {
-    result.parts.small = step->waiting;  // The waits of as many ranks come with their step.
-  } else {
-    add_messages(config, machine, assumptions, result);
-  }
+  if (!measured || !measured->has_waits) add_messages(config, machine, assumptions, result);
   add_input(config, machine, assumptions, result);
   if (machine.gpu != nullptr && machine.gpu->peak(config.train.precision) > 0) {
     result.model_flops_share = result.plan.image_flops * static_cast<double>(result.plan.local_batch) /

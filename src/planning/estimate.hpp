@@ -45,6 +45,7 @@ struct Estimate {
   double gradient_seconds = 0;   ///< The whole sum, hidden or not.
   double model_flops_share = 0;  ///< MFU: operations of the model by the published count, of the GPUs' peak; 0 without.
   double memory = 0;             ///< Bytes of a rank, where it computes.
+  double bench_memory = 0;       ///< Of that, what steps take without checkpoints, as `msn bench step` measures them.
   double memory_there = 0;       ///< 0: not known.
   std::int64_t largest_batch = 0;  ///< Images of a rank that fit; 0: not known, or none.
   double input_cores = 0;          ///< Of a rank, so that it never waits.
@@ -59,6 +60,9 @@ struct Estimate {
 /// The global batch nearest to `wanted` (of two, the greater) that `ranks` can share evenly, in micro-batches of
 /// `micro_batch` images if that is not 0.
 int nearest_batch(int wanted, int ranks, int micro_batch);
+
+/// Tokens that pass a block for an image, with their backward pass counted as twice as many.
+double token_passes(const Config& config, const RunPlan& plan);
 
 /// For a data set of `images`. The batch is made to fit (nearest_batch). Throws config_error for what no batch can
 /// mend, usage_error for processors without a measured step, or a precision that the GPU has not.

@@ -96,7 +96,8 @@ Axis axis_of(const Chart& chart) {
 }
 
 /// The band between smallest and largest values, where points stand for several.
-std::string band_path(const ThinSeries& series, const Axis& steps, const Axis& values) {
+std::string band_svg(const ChartLine& line, const Axis& steps, const Axis& values) {
+  const ThinSeries& series = line.series;
   if (series.bucket == 1) return {};
   std::vector<Place> outline;
   for (const ThinPoint& point : series.points) {
@@ -105,7 +106,7 @@ std::string band_path(const ThinSeries& series, const Axis& steps, const Axis& v
   for (auto point = series.points.rbegin(); point != series.points.rend(); ++point) {
     if (drawable(*point, values)) outline.push_back(place_of(point->step, point->low, steps, values));
   }
-  return path_of(outline) + "z";
+  return "<path class=\"band " + style_of(line.style) + "\" d=\"" + path_of(outline) + "z\"/>";
 }
 
 std::string line_svg(const ChartLine& line, const Axis& steps, const Axis& values) {
@@ -115,10 +116,8 @@ std::string line_svg(const ChartLine& line, const Axis& steps, const Axis& value
   }
   if (places.empty()) return {};
   const std::string style = style_of(line.style);
-  std::string svg;
-  if (const std::string band = band_path(line.series, steps, values); !band.empty())
-    svg += "<path class=\"band " + style + "\" d=\"" + band + "\"/>";
-  svg += "<path class=\"line " + style + "\" data-name=\"" + escape(line.name) + "\" d=\"" + path_of(places) + "\"/>";
+  std::string svg =
+      "<path class=\"line " + style + "\" data-name=\"" + escape(line.name) + "\" d=\"" + path_of(places) + "\"/>";
   if (places.size() <= kFewPoints) svg += "<path class=\"dots " + style + "\" d=\"" + dots_of(places) + "\"/>";
   return svg;
 }
@@ -216,6 +215,8 @@ std::string chart_html(const Chart& chart, const Axis& steps) {
   const Axis values = axis_of(chart);
   const Notes notes = notes_of(chart, steps, values);
   std::string svg = grid_svg(steps, values) + notes.svg;
+  for (const ChartLine& line : chart.lines)
+    svg += band_svg(line, steps, values);
   // The first line lies on top, and is narrower, so that one right below it shows as a rim.
   for (auto line = chart.lines.rbegin(); line != chart.lines.rend(); ++line)
     svg += line_svg(*line, steps, values);

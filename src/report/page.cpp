@@ -70,8 +70,10 @@ std::vector<std::string> run_names(std::span<const RunRecord> runs) {
   return names;
 }
 
-ReportPage report_page(std::span<const RunRecord> runs, const ReportFacts& facts) {
+ReportPage report_page(std::span<const RunRecord> runs, const ReportFacts& facts,
+                       std::span<const RunPictures> pictures) {
   MSN_CHECK(!runs.empty() && runs.size() <= kMostRuns);
+  MSN_CHECK(pictures.empty() || (pictures.size() == runs.size() && runs.size() <= kMostRunsWithPictures));
   const std::vector<std::string> names = run_names(runs);
   std::string title;
   for (const std::string& name : names)
@@ -88,6 +90,14 @@ ReportPage report_page(std::span<const RunRecord> runs, const ReportFacts& facts
       charts += chart_html(chart, steps);
     page.charts += section.charts.size();
     sections.push_back({section.id, section.title, charts + "</div>\n"});
+  }
+  if (!pictures.empty()) {
+    std::string content;
+    for (std::size_t i = 0; i < runs.size(); ++i) {
+      if (runs.size() > 1) content += "<h3>" + escape(names[i]) + "</h3>\n";
+      content += pictures_html(pictures[i], kPictureBytes / runs.size());
+    }
+    sections.push_back({"pictures", "Pictures", std::move(content)});
   }
   if (std::string values = last_values_table(runs, names); !values.empty())
     sections.push_back({"values", "Newest values", std::move(values)});

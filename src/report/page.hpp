@@ -7,7 +7,9 @@
 #include <cstddef>
 #include <span>
 #include <string>
+#include <vector>
 
+#include "report/pictures.hpp"
 #include "report/run_record.hpp"
 
 namespace msn {
@@ -17,6 +19,10 @@ struct ReportFacts {
   std::chrono::system_clock::time_point time;
 };
 
+/// Runs whose pictures one page holds, and how many bytes of it these may take together.
+inline constexpr std::size_t kMostRunsWithPictures = 3;
+inline constexpr std::size_t kPictureBytes = 3'600'000;
+
 struct ReportPage {
   std::string html;
   std::size_t charts = 0;
@@ -25,8 +31,10 @@ struct ReportPage {
 /// Runs that one page compares.
 inline constexpr std::size_t kMostRuns = 12;
 
-/// The page of `runs`: at least one, at most kMostRuns.
-ReportPage report_page(std::span<const RunRecord> runs, const ReportFacts& facts);
+/// The page of `runs`: at least one, at most kMostRuns. `pictures`: of each run, or none at all; with them the runs are
+/// at most kMostRunsWithPictures.
+ReportPage report_page(std::span<const RunRecord> runs, const ReportFacts& facts,
+                       std::span<const RunPictures> pictures = {});
 
 /// Names that tell the runs apart: the folders' own, or, where two are the same, their paths.
 std::vector<std::string> run_names(std::span<const RunRecord> runs);

@@ -49,12 +49,14 @@ for (const plot of document.querySelectorAll('.plot')) {
   };
   const hide = () => { cursor.hidden = tip.hidden = true; };
   if (!steps.length) continue;
-  plot.addEventListener('pointermove', event => {
+  const follow = event => {
     const box = plot.getBoundingClientRect();
     const x = (event.clientX - box.left) / box.width * 10000;
     at = steps.indexOf(steps.reduce((best, step) => Math.abs(step - x) < Math.abs(best - x) ? step : best));
     show(steps[at]);
-  });
+  };
+  plot.addEventListener('pointermove', follow);
+  plot.addEventListener('pointerdown', follow);
   plot.addEventListener('pointerleave', hide);
   plot.addEventListener('blur', hide);
   plot.addEventListener('keydown', event => {

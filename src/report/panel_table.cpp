@@ -7,8 +7,9 @@ namespace msn {
 
 std::span<const std::pair<std::string_view, std::string_view>> panel_sections() {
   static constexpr std::pair<std::string_view, std::string_view> sections[] = {
-      {"loss", "Loss"},      {"schedules", "Schedules"}, {"gradients", "Gradients"}, {"monitors", "Monitors"},
-      {"knn", "Evaluation"}, {"speed", "Speed"},         {"ranks", "Ranks"},         {"other", "Other series"}};
+      {"loss", "Loss and gradients"}, {"schedules", "Schedules"}, {"monitors", "Monitors"},
+      {"knn", "Evaluation"},          {"speed", "Speed"},         {"ranks", "Ranks"},
+      {"other", "Other series"}};
   return sections;
 }
 
@@ -53,14 +54,14 @@ std::span<const Panel> panels() {
        "Of the targets; lower is sharper.",
        {{"sharpen", "sharpening temperature"}}},
 
-      {"gradients",
+      {"loss",
        "grad_norm",
        "Gradient norm",
        "",
        "Of the encoder's averaged gradients, before clipping. Above the line of optim.clip gradients are scaled down.",
        {{"grad_norm", "gradient norm"}},
        Scale::logarithmic},
-      {"gradients",
+      {"loss",
        "skipped",
        "Skipped steps",
        "",
@@ -104,7 +105,7 @@ std::span<const Panel> panels() {
        "Time of an evaluation",
        "s",
        "Training stands still meanwhile.",
-       {{"evaluation.seconds", "evaluation"}}},
+       {{"evaluation.seconds", "time of an evaluation"}}},
 
       {"speed",
        "images_per_second",
@@ -132,13 +133,13 @@ std::span<const Panel> panels() {
        "Held up by checkpoints",
        "s",
        "How long training stood still for a checkpoint: copying the state, and waiting for an earlier one.",
-       {{"checkpoint_seconds", "held up"}}},
+       {{"checkpoint_seconds", "held up by a checkpoint"}}},
       {"speed",
        "checkpoint_write",
        "Writing of checkpoints",
        "s",
        "From the copy to the durable checkpoint, beside training.",
-       {{"checkpoint.seconds", "writing"}}},
+       {{"checkpoint.seconds", "writing of a checkpoint"}}},
       {"speed",
        "bad_samples",
        "Bad images",

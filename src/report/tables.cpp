@@ -212,8 +212,10 @@ std::string summary_table(std::span<const RunRecord> runs, std::span<const std::
   }
   Columns columns{""};
   columns.insert(columns.end(), names.begin(), names.end());
-  return table("How the runs stand", columns, body) + "<p class=\"small\">* mean of the last " +
-         std::to_string(kRecent) + " steps</p>\n";
+  std::string out = table("How the runs stand", columns, body);
+  if (body.find("*</th>") != std::string::npos)
+    out += "<p class=\"small\">* mean of the last " + std::to_string(kRecent) + " steps</p>\n";
+  return out;
 }
 
 std::string cautions_list(std::span<const RunRecord> runs, std::span<const std::string> names, Clock::time_point now) {

@@ -139,9 +139,11 @@ MemoryPlan plan_memory(const Config& config, const PlannedRank& rank) {
     plan.step.of(MemoryUse::messages) = 2 * elements;
   }
   if (rank.on_gpu) add_gpu(config, rank, plan);
+  // Made-up numbers are made once.
+  const std::size_t ahead = config.data.input == DataInput::synthetic ? 0 : Loader::batches_ahead;
   plan.host.of(MemoryUse::batches_ahead) =
       batch_rows_bytes(config, rank, visible_patches(config)) *
-      static_cast<double>(Loader::batches_ahead + 1 + (rank.on_gpu ? config.runtime.run_ahead : 0));
+      static_cast<double>(ahead + 1 + (rank.on_gpu ? static_cast<std::size_t>(config.runtime.run_ahead) : 0));
   plan.host.of(MemoryUse::checkpoint_copy) = largest_slice(config, rank.ranks);
   return plan;
 }

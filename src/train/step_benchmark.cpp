@@ -12,11 +12,13 @@
 #include <chrono>
 #include <cmath>
 #include <fstream>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 
 #include "base/error.hpp"
+#include "base/machine_use.hpp"
 #include "base/seconds_since.hpp"
 #include "data/sampler.hpp"
 #include "model/gemm.hpp"
@@ -76,8 +78,28 @@ double resident_memory() {
   return resident * static_cast<double>(::sysconf(_SC_PAGESIZE));
 }
 
+/// CPU seconds between two readings.
+struct CpuUse {
+  double wall = 0;     ///< Seconds by the clock.
+  double machine = 0;  ///< All of the machine's; 0: not told.
+  double own = 0;      ///< This process's.
+};
+
+CpuUse cpu_use_now() {
+  const auto now = Clock::now().time_since_epoch();
+  return {std::chrono::duration<double>(now).count(), machine_cpu_seconds(), own_cpu_seconds()};
+}
+
+CpuUse operator-(const CpuUse& a, const CpuUse& b) {
+  return {a.wall - b.wall, a.machine - b.machine, a.own - b.own};
+}
+
 /// What one rank measured.
 struct OfRank {
+  std::string host;
+  int cores = 1;  ///< Of the host.
+  CpuUse use;     ///< While the steps were taken that count.
+  double input_wait = 0;
   std::vector<double> steps;
   SectionTimes sections;
   kernels::WorkTimes work;
@@ -103,7 +125,11 @@ kernels::WorkTimes work_from(const nlohmann::json& json) {
 }
 
 std::string to_text(const OfRank& rank) {
-  return nlohmann::json{{"steps", rank.steps},
+  return nlohmann::json{{"host", rank.host},
+                        {"cores", rank.cores},
+                        {"use", {rank.use.wall, rank.use.machine, rank.use.own}},
+                        {"input_wait", rank.input_wait},
+                        {"steps", rank.steps},
                         {"busy", rank.sections.busy},
                         {"waiting", rank.sections.waiting},
                         {"work", to_json(rank.work)},
@@ -118,6 +144,11 @@ std::string to_text(const OfRank& rank) {
 OfRank rank_from(const std::string& text) {
   const auto json = nlohmann::json::parse(text);
   OfRank rank;
+  json.at("host").get_to(rank.host);
+  json.at("cores").get_to(rank.cores);
+  const auto use = json.at("use").get<std::array<double, 3>>();
+  rank.use = {use[0], use[1], use[2]};
+  json.at("input_wait").get_to(rank.input_wait);
   json.at("steps").get_to(rank.steps);
   json.at("busy").get_to(rank.sections.busy);
   json.at("waiting").get_to(rank.sections.waiting);
@@ -153,6 +184,7 @@ OfRank take_steps(const World& world, const Config& config, const StepBenchmarkO
         {state, config, placement.of_state(), schedules, *batches, of_sets, world.rank(), &sections});
   });
   std::uint64_t growths = tensor_memory().growths;
+  CpuUse use_before = cpu_use_now();
   const int all = options.warm_up + options.steps;
   Clock::time_point before = Clock::now();
   for (int begun = 0, finished = 0; finished < all;) {
@@ -160,6 +192,7 @@ OfRank take_steps(const World& world, const Config& config, const StepBenchmarkO
       if (begun++ == options.warm_up) {
         sections.take_times();
         kernels::take_work_times();
+        use_before = cpu_use_now();
       }
       steps->begin();
       continue;
@@ -169,11 +202,15 @@ OfRank take_steps(const World& world, const Config& config, const StepBenchmarkO
       throw AgreedError(numerics_error("the benchmark's step is not finite", "step " + std::to_string(finished + 1),
                                        "lower optim.lr or optim.clip in the configuration"));
     }
+    if (finished >= options.warm_up) mine.input_wait += done.batch.wait_seconds / options.steps;
     steps->recycle(std::move(done.batch));
     if (finished++ >= options.warm_up) mine.steps.push_back(seconds_since(before));
     if (finished == 1) growths = tensor_memory().growths;
     before = Clock::now();
   }
+  mine.use = cpu_use_now() - use_before;
+  mine.host = world.host();
+  mine.cores = online_cores();
   mine.sections = sections.take_times();
   mine.work = kernels::take_work_times();
   const ArenaUsage arena = tensor_memory();
@@ -192,6 +229,19 @@ OfRank take_steps(const World& world, const Config& config, const StepBenchmarkO
   return mine;
 }
 
+/// Of the host where it is largest.
+double share_of_others(const std::vector<OfRank>& ranks) {
+  std::map<std::string, OfRank> hosts;  // Each with the CPU seconds of all its ranks.
+  for (const OfRank& rank : ranks) {
+    const auto [at, is_new] = hosts.try_emplace(rank.host, rank);
+    if (!is_new) at->second.use.own += rank.use.own;
+  }
+  double most = 0;
+  for (const auto& [name, host] : hosts)
+    most = std::max(most, (host.use.machine - host.use.own) / (host.use.wall * host.cores));
+  return most;
+}
+
 }  // namespace
 
 StepBenchmark benchmark_step(const World& world, const Config& config, const StepBenchmarkOptions& options) {
@@ -207,8 +257,10 @@ StepBenchmark benchmark_step(const World& world, const Config& config, const Ste
   tell(set_up_gemm(world, config.runtime.gemm));
   placement.set_up(world, config);
   result.step_seconds.resize(static_cast<std::size_t>(options.steps));
-  for (const std::string& text : world.gather(to_text(take_steps(world, config, options, placement)))) {
-    const OfRank rank = rank_from(text);
+  std::vector<OfRank> ranks;
+  for (const std::string& text : world.gather(to_text(take_steps(world, config, options, placement))))
+    ranks.push_back(rank_from(text));
+  for (const OfRank& rank : ranks) {
     for (std::size_t i = 0; i < result.step_seconds.size(); ++i)
       result.step_seconds[i] = std::max(result.step_seconds[i], rank.steps[i]);
     const double share = 1.0 / (options.steps * world.size());
@@ -222,10 +274,12 @@ StepBenchmark benchmark_step(const World& world, const Config& config, const Ste
       result.work[w].flops += share * rank.work[w].flops;
       result.work[w].calls += share * rank.work[w].calls;
     }
+    result.input_wait += rank.input_wait / world.size();
     result.gemm_rate += rank.gemm_rate;
     result.copy_rate += rank.copy_rate;
     if (rank.memory.peak > result.memory.peak) result.memory = rank.memory;
   }
+  result.others_share = share_of_others(ranks);
   placement.shutdown();
   return result;
 }

@@ -40,9 +40,12 @@ struct StepBenchmark {
   SectionTimes sections;             ///< Seconds a step, the mean over steps and ranks.
   double flops = 0;                  ///< Of a step over all ranks, in matrix products as they are run, for all images.
   kernels::WorkTimes work{};         ///< A step of a rank, the mean over steps and ranks.
-  double gemm_rate = 0;  ///< FLOP/s over all ranks that one large matrix product a rank reaches, in the trunk's type.
-  double copy_rate = 0;  ///< Bytes/s over all ranks that a plain copy in memory reads and writes; 0 on a GPU.
-  StepMemory memory;     ///< Of the rank with the largest peak.
+  double gemm_rate = 0;   ///< FLOP/s over all ranks that one large matrix product a rank reaches, in the trunk's type.
+  double copy_rate = 0;   ///< Bytes/s over all ranks that a plain copy in memory reads and writes; 0 on a GPU.
+  StepMemory memory;      ///< Of the rank with the largest peak.
+  double input_wait = 0;  ///< Seconds a step that the step's batch was waited for, the mean over steps and ranks.
+  double others_share =
+      0;  ///< Of a host's cores, that other processes used during the steps that count; the most of all.
 };
 
 /// Takes steps with the state of `config` on all ranks together: on its data, or on made-up numbers if data.input says

@@ -2,9 +2,11 @@
 // The room's smallest parts.
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <filesystem>
+#include <fstream>
 #include <string>
 
 #include "base/byte_size.hpp"
@@ -13,6 +15,7 @@
 #include "base/files.hpp"
 #include "base/folder_lock.hpp"
 #include "base/log.hpp"
+#include "base/machine_use.hpp"
 #include "base/quantile.hpp"
 #include "base/storage_trial.hpp"
 #include "base/utc.hpp"
@@ -29,6 +32,26 @@ TEST(ByteSize, IsANumberAndAUnit) {
   EXPECT_EQ(parse_size("4096"), 4096u);
   for (const char* bad : {"", "0", "GiB", "-1", "1 GiB", "1gib", "99999999999TiB"})
     EXPECT_THROW(parse_size(bad), Error);
+}
+
+TEST(MachineUse, ReadsWhatTheKernelTells) {
+  const test::TempDir folder;
+  std::ofstream(folder / "cpuinfo") << "processor\t: 0\nmodel name\t: Some EPYC 9 \nmodel name\t: Other\n";
+  EXPECT_EQ(processor_model(folder / "cpuinfo"), "Some EPYC 9");
+  std::ofstream(folder / "arm") << "processor\t: 0\nCPU part\t: 0xd40\n";
+  EXPECT_EQ(processor_model(folder / "arm"), "");
+  EXPECT_EQ(processor_model(folder / "absent"), "");
+  // Idle time and waiting for disks are no use: the fourth and fifth numbers.
+  std::ofstream(folder / "stat") << "cpu  100 200 300 4000 5000 10 20 30 7 8\ncpu0 1 2 3 4\n";
+  const auto ticks = static_cast<double>(::sysconf(_SC_CLK_TCK));
+  EXPECT_DOUBLE_EQ(machine_cpu_seconds(folder / "stat"), 660 / ticks);
+  EXPECT_EQ(machine_cpu_seconds(folder / "absent"), 0);
+  const double before = own_cpu_seconds();
+  volatile double work = 0;
+  while (own_cpu_seconds() < before + 0.02)
+    work = work + 1;
+  EXPECT_GE(machine_cpu_seconds(), own_cpu_seconds() - before);
+  EXPECT_GE(online_cores(), 1);
 }
 
 TEST(Utf8, IsWellFormed) {
@@ -135,6 +158,8 @@ TEST(Wire, GivesBackWhatWasPut) {
 TEST(Quantile, LiesBetweenTwoValuesInProportion) {
   EXPECT_EQ(median({3, 1, 2}), 2);
   EXPECT_EQ(median({4, 1, 2, 3}), 2.5);
+  EXPECT_EQ(mean({4, 1, 2, 5}), 3);
+  EXPECT_THROW(mean({}), Error);
   EXPECT_EQ(quantile({10, 0}, 0.25), 2.5);
   EXPECT_EQ(quantile({5, 1, 3}, 0), 1);
   EXPECT_EQ(quantile({5, 1, 3}, 1), 5);

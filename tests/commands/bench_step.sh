@@ -14,7 +14,7 @@ number='[0-9.e+-]+'
 section="\{\"seconds\":$number,\"waiting_seconds\":$number\}"
 sections="\{\"data\":$section,\"forward\":$section,\"backward\":$section,\"reduce\":$section,\"update\":$section\}"
 kind="\{\"seconds\":$number,\"share\":$number,\"calls\":$number,\"bytes\":$number,\"flops\":$number(,\"floor_seconds\":$number)?\}"
-expect "two ranks" 0 "\"command\":\"bench step\",.*\"precision\":\"fp32\",\"ranks\":2,\"threads\":1,\"global_batch\":6,\"steps\":3,.*\"sections\":$sections,\"work\":\{\"product\":$kind,.*\"optimizer\":$kind,\"other\":\{.*\"waiting\":\{.*\},\"flops\":$number,.*\"copy_bytes_per_second\":$number,.*\"peak_memory_bytes\":$number,\"memory_after_construction_bytes\":$number,\"moments_bytes\":$number,\"memory_of_steps_bytes\":$number,\"arena\":\{\"peak_bytes\":$number,\"committed_bytes\":$number,\"growths_after_first_step\":0.0,\"refused\":0.0\}" \
+expect "two ranks" 0 "\"command\":\"bench step\",.*\"precision\":\"fp32\",\"ranks\":2,\"threads\":1,\"global_batch\":6,\"steps\":3,.*\"sections\":$sections,\"work\":\{\"product\":$kind,.*\"optimizer\":$kind,\"other\":\{.*\"waiting\":\{.*\},\"breakdown\":\{.*\},\"flops\":$number,.*\"copy_bytes_per_second\":$number,.*\"peak_memory_bytes\":$number,\"memory_after_construction_bytes\":$number,\"moments_bytes\":$number,\"memory_of_steps_bytes\":$number,\"arena\":\{\"peak_bytes\":$number,\"committed_bytes\":$number,\"growths_after_first_step\":0.0,\"refused\":0.0\}" \
   "${mpirun[@]}" "$msn" bench step "$source_dir/configs/quickstart.toml" "${tiny[@]}" --batch 3 --steps 3 --warm-up 1 --json
 expect_lines 1 '^  images/s +[0-9.]+, the median'
 expect_lines 5 '^    (data|forward|backward|reduce|update) +[0-9.]+ +[0-9.]+$'
@@ -27,6 +27,36 @@ bytes=$("$msn" bench optimizer "$source_dir/configs/quickstart.toml" "${tiny[@]}
   sed -n 's/.*"bf16_shadows":false,"bytes":\([0-9]*\),.*/\1/p')
 grep -Eq "\"optimizer\":\{[^}]*\"calls\":3.0,\"bytes\":${bytes:-none}.0," "$work/out" ||
   complain "the optimiser's bytes are not ${bytes:-told}"
+# Where the numbers come from, and the parts of a step.
+for what in '"provenance":\{"time":"20[0-9-]+T[0-9:]+Z","version":"[^"]+","torch":"[^"]+","mpi":"[^"]+","hdf5":"[^"]+","instruction_set":"[^"]+"' \
+  '"hosts":\[\{"host":"[^"]+","ranks":2,"processor":"[^"]*","device":"cpu","cores_of_a_rank":[0-9]+\}\]' \
+  '"environment":\{[^}]*"OMP_NUM_THREADS":"1"' '"settings_digest":"[0-9a-f]{32}"' \
+  "\"load_average\":\{\"before\":$number,\"after\":$number\}" "\"others_cpu_share\":-?$number" \
+  "\"each_step_seconds\":\[$number,$number,$number\]" '"warm_up":1,'; do
+  grep -Eq -- "$what" "$work/out" || complain "no $what"
+done
+python3 - "$work/out" <<'END' || complain "the parts of a step are not those of its time"
+import json, sys
+line = json.loads([text for text in open(sys.argv[1]) if text.startswith("{")][-1])
+assert list(line["breakdown"]) == ["compute", "exchange", "optimizer", "input", "other"], line["breakdown"]
+assert min(line["breakdown"].values()) >= 0
+assert 0.98 < sum(line["breakdown"].values()) / line["step_seconds_mean"] < 1.05
+assert line["step_seconds_p10"] <= line["step_seconds"] <= line["step_seconds_p90"]
+assert abs(sum(line["each_step_seconds"]) / 3 - line["step_seconds_mean"]) < 1e-9
+END
+# Into a file, whole or not at all; the digest of the settings leaves the batch out.
+for batch in 2 3; do
+  expect "into a file, $batch images" 0 '' "$msn" bench step "$source_dir/configs/quickstart.toml" "${tiny[@]}" \
+    --batch "$batch" --steps 1 --warm-up 0 --output "$work/$batch.json"
+  [ "$(wc -l <"$work/$batch.json")" -eq 1 ] || complain "the file is not one line"
+  expect_lines 0 '^\{'
+done
+digest() { grep -o '"settings_digest":"[0-9a-f]*"' "$1"; }
+[ "$(digest "$work/2.json")" = "$(digest "$work/3.json")" ] || complain "the digest of the settings changes with the batch"
+expect "a folder that is not there" 74 'error: cannot write there: No such file or directory \(.*absent/x.json.*give --output a file' \
+  "${mpirun[@]}" "$msn" bench step "$source_dir/configs/quickstart.toml" "${tiny[@]}" --output "$work/absent/x.json"
+expect "a folder instead of a file" 74 'error: cannot write there: Is a directory' \
+  "$msn" bench optimizer "$source_dir/configs/quickstart.toml" "${tiny[@]}" --output "$work"
 # What the table says is what the formula of --dry-run says.
 flops=$("$msn" bench step "$source_dir/configs/quickstart.toml" "${tiny[@]}" --batch 4 --steps 1 --warm-up 0 --json |
   sed -n 's/.*"flops":\([0-9.e+]*\),.*/\1/p')

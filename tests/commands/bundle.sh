@@ -35,6 +35,8 @@ expect "training" 0 'done after step 2 of' "${mpirun[@]}" env Torch_ROOT="$TORCH
   "$bundle/configs/quickstart.toml" "${tiny[@]}" --set data.input=synthetic --max-steps 2 --run "$work/run"
 expect "a job script" 0 "^program=.*/bundle/bin/msn" "$bundle/launch/msn-launch" --dry-run --scheduler slurm --cpus-per-rank 2 \
   -- "$bundle/configs/quickstart.toml" --run "$work/job"
+expect "a scaling study" 0 "^new: .*/bundle/launch/msn-launch .*--command 'bench step' " "$bundle/launch/scaling-study" "$work/study" \
+  --config "$bundle/configs/quickstart.toml" --ranks 1,2 --batch 2 --dry-run
 if grep -q trace_w1_fp32_gpu "$bundle/CTestTestfile.cmake"; then  # A build with CUDA; GPUs are hidden.
   expect "the tests in it" 8 'no device was found' env CUDA_VISIBLE_DEVICES= Torch_ROOT="$TORCH" \
     ctest --test-dir "$bundle" -R '^trace_w1_fp32_gpu$' --output-on-failure

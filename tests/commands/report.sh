@@ -4,6 +4,7 @@
 # shellcheck source=tests/train/common.sh
 . "$(dirname "$0")/../train/common.sh" "$@"
 use_ranks 2
+limit_s=60
 pack_tiny
 report=("$msn" report)
 page=$work/page.html
@@ -34,6 +35,17 @@ expect "another run" 0 "" "${train[@]}" --run "$work/<b>other" --max-steps 10 --
 expect "two runs" 0 '2 runs' "${report[@]}" "$work/run" "$work/<b>other" --output "$page"
 holds "what differs" '<th scope="row">optim.clip</th><td><mark>3.0</mark></td><td><mark>1.0</mark></td>'
 ! grep -q '<b>other' "$page" || complain "a name became markup"
+
+# Pictures, only where they are asked for.
+grep -q 'data:image' "$page" && complain "pictures that nobody asked for"
+expect "pictures" 0 '1 run' "${report[@]}" "$work/run" --output "$page" --images --sample 40
+holds "views" '<h4>Views of step 2[34]</h4>'
+holds "neighbours" 'Prototype [0-9]+: the most likely one of [0-9]+ images'
+holds "what the network is" 'target network of step-00000024'
+[ "$(grep -o 'src="data:image/jpeg;base64,/9j/' "$page" | wc -l)" -ge 60 ] || complain "fewer than 60 pictures"
+expect "pictures of two runs, on two ranks" 0 '2 runs' \
+  "${mpirun[@]}" "${report[@]}" "$work/run" "$work/<b>other" --output "$page" --images --data "$work/data" --sample 40
+[ "$(wc -c <"$page")" -lt 5000000 ] || complain "the page has 5 MB or more"
 
 # What runs may look like.
 mkdir "$work/empty"
@@ -74,6 +86,16 @@ refused "a folder that is not there" 74 'cannot write the output: .*nowhere/page
   "${report[@]}" "$work/run" --output "$work/nowhere/page.html"
 expect "no output" 2 '--output is required' "${report[@]}" "$work/run"
 expect "no runs" 2 'RUN is required' "${report[@]}" --output "$page"
+refused "pictures of data that are not there" 74 'nowhere' \
+  "${report[@]}" "$work/run" --output "$work/new.html" --images --data "$work/nowhere"
+[ ! -e "$work/new.html" ] || complain "a page was written all the same"
+mkdir "$work/bare"
+cp "$work/run/metrics.jsonl" "$work/bare/"
+refused "pictures without a configuration" 74 'there is no config.toml \(.*bare\): leave --images out' \
+  "${report[@]}" "$work/bare" --output "$work/new.html" --images
+expect "pictures of many runs" 2 'pictures are of at most 3 runs' \
+  "${report[@]}" "$work/run" "$work/run" "$work/run" "$work/run" --output "$page" --images
+expect "data without pictures" 2 '--data requires --images' "${report[@]}" "$work/run" --output "$page" --data "$work/data"
 thirteen=()
 for ((i = 0; i < 13; i++)); do thirteen+=("$work/run"); done
 expect "too many runs" 2 'RUN' "${report[@]}" "${thirteen[@]}" --output "$page"

@@ -121,22 +121,44 @@ class RunJob(Case):
                         self.assertEqual("nothing to do" in done.stdout, life == 2 and code != 75)
         self.assertEqual(self.note("submitted"), "")
 
-    def signalled(self, scheduler, numbers, *options):
-        """A run that waits for signals gets these, each as soon as it has begun."""
+    def signalled(self, scheduler, numbers, *options, while_=":"):
+        """A run that waits for signals, or as long as `while_` succeeds, gets these, each as soon as it has begun."""
         job = subprocess.Popen(self.command(scheduler, *options), cwd=self.work, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                text=True, env={**self.environment, **IDS, "ACT": PROGRESS + ": > $NOTES/begun; "
-                                               "while :; do sleep 0.05; done"})
+                                               f"while {while_}; do sleep 0.05; done"})
         try:
             limit = time.monotonic() + 30
             while not os.path.exists(os.path.join(self.notes, "begun")) and time.monotonic() < limit:
                 time.sleep(0.02)
             for number in numbers:
                 job.send_signal(number)
+            self.file("sent", "")
             text, _ = job.communicate(timeout=30)
         finally:
             job.kill()
         os.remove(os.path.join(self.notes, "begun"))
         return job.returncode, text
+
+    def test_what_is_no_training_runs_once(self):
+        for scheduler in AGAIN:
+            for code in (0, 1, 2, 74, 75, 124):
+                with self.subTest(scheduler=scheduler, code=code):
+                    got, submitted, text = self.run_job(scheduler, f"exit {code}", "--once")
+                    self.assertEqual((got, submitted), (code, ""), text)
+                    self.assertRegex(text.splitlines()[-1], f"ended with {code}: {'not started again' if code else 'done'}")
+                    self.assertEqual(self.notes_of_run().split()[1:], [str(code), "0"])
+        program(os.path.join(self.fake, "srun"), "#!/bin/sh\n")  # Without a life it may be what was asked for.
+        self.assertEqual(self.run_job("slurm", "", "--once")[0], 0)
+
+    def test_what_is_no_training_ends_at_once_when_told_and_no_sooner(self):
+        code, text = self.signalled("slurm", [signal.SIGUSR2], "--once", while_="[ ! -e sent ]")
+        self.assertEqual((code, self.note("signals")), (0, ""), text)
+        self.assertIn("got SIGUSR2, which a job without checkpoints has no use for", text)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with self.subTest(number):
+                code, text = self.signalled("slurm", [number], "--once")
+                self.assertEqual((code, self.note("signals")), (143, ""), text)
+                self.assertIn("the job was told to end", text)
 
     def test_warnings_are_passed_on(self):
         for scheduler, number, name in (("lsf", signal.SIGUSR2, "USR2"), ("slurm", signal.SIGUSR1, "USR1"),
@@ -225,7 +247,9 @@ class RunJob(Case):
         for words, text in ((good[:1], "no such scheduler"), ([*good[:2], "sge", *good[3:]], "no such scheduler 'sge'"),
                             (good[:5], "no command"), ([*good[:5], "--requeu"], "unknown argument '--requeu'"),
                             ([*good[:5], "--max-fruitless", "x", *good[5:]], "no number 'x'"),
-                            (self.command("mpirun", "--requeue"), "under plain mpirun")):
+                            (self.command("mpirun", "--requeue"), "under plain mpirun"),
+                            (self.command("slurm", "--once", "--requeue"), "a job that runs once is never started again"),
+                            (self.command("slurm", "--once", "--chain"), "a job that runs once is never started again")):
             done = self.run_in_work(words)
             self.assertEqual(done.returncode, 2)
             self.assertRegex(done.stderr, rf"^run-job: error: .*{text}.*\n$")

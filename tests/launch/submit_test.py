@@ -59,6 +59,22 @@ class Submission(Case):
             self.assertEqual((done.returncode, done.stdout), (41, ""))
             self.assertRegex(done.stderr.splitlines()[-1], "^msn-launch: error: .* ended with 41 ")
 
+    def test_other_commands_run_once(self):
+        for scheduler in SCHEDULERS:
+            with self.subTest(scheduler):
+                done = self.launch("--scheduler", scheduler, "--cpus-per-rank", "2", "--msn", "msn", "--command", "bench step",
+                                   "--folder", "out/a $b", "--", *NASTY)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                folder = os.path.join(self.work, "out/a $b")
+                if scheduler != "mpirun":
+                    done = self.run_in_work(["bash", "job.sh"], cwd=folder, PBS_O_WORKDIR=folder, PBS_NODEFILE="/nodes",
+                                            **JOB[scheduler])
+                    self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+                self.assertEqual(self.note("argv").split("\0")[:-1], ["bench", "step", *NASTY])
+                with open(os.path.join(folder, "run-job.txt"), encoding="utf-8") as file:
+                    self.assertEqual(file.read().split()[1], "0")
+                os.remove(os.path.join(self.notes, "argv"))
+
     def test_the_code_of_the_run_is_passed_on_by_mpirun(self):
         for code in (75, 78):
             self.assertEqual(self.job("mpirun", ACT=f"exit {code}").returncode, code)

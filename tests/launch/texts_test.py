@@ -49,6 +49,7 @@ CASES = {
     "two-nodes": GPUS,
     "array": [*GPUS, "--array", "10"],
     "requeue": [*GPUS, "--requeue", "--max-fruitless", "5"],
+    "command": [*GPUS, "--command", "bench 'step'", "--folder", "out/a b"],
     "container": [*GPUS, "--site", "site.toml", "--container", "image.sif"],
 }
 
@@ -74,7 +75,8 @@ class Texts(Case):
 
     def text_of(self, scheduler, case):
         program_of = [] if case == "container" else ["--msn", "msn"]  # Not what happens to be built.
-        words = ["--dry-run", "--scheduler", scheduler, *program_of, *CASES[case], *TRAIN]
+        rest = ["--", "config.toml", "--device", "cuda", "--output", "out/a b/x.json"] if case == "command" else TRAIN
+        words = ["--dry-run", "--scheduler", scheduler, *program_of, *CASES[case], *rest]
         if scheduler != "slurm":
             self.file("site.toml", SITE % ('queue = "gpu"' if scheduler != "mpirun" else ""))
         if scheduler == "mpirun" and case != "one-node":
@@ -153,6 +155,26 @@ class Texts(Case):
         self.refused(2, "no name for a job", *slurm, "--name", "a b", *TRAIN)
         self.refused(2, "line break or control character", *slurm, *TRAIN, "--set", "a=b\nrm -rf x")
         self.refused(2, "no scheduler and no mpirun", *TRAIN, PATH="")
+
+    def test_refusals_of_other_commands(self):
+        base = ["--scheduler", "slurm", "--cpus-per-rank", "2"]
+        bench = [*base, "--folder", "out", "--command", "bench step"]
+        code, out, err = self.dry("--dry-run", *bench)
+        self.assertEqual((code, err), (0, ""))  # A command may need no arguments.
+        self.assertIn("arguments=(bench step)\noptions=(--once)\n", out)
+        self.assertNotIn("--signal", out)
+        self.refused(2, "no folder for the job's script and logs", *base, "--command", "bench step")
+        self.refused(2, "a training is what is started without it", *base, "--folder", "out", "--command", "train")
+        for command in ("", "--help", "'"):
+            self.refused(2, r"\(--command\): name ", *base, "--folder", "out", "--command=" + command)
+        self.refused(2, "config.toml is no folder that you may write to .--folder", *base, "--folder", "config.toml", "--command", "eval")
+        self.refused(2, "leave it out, or add --command", *base, "--folder", "out", *TRAIN)
+        for option in (["--requeue"], ["--array", "3"], ["--warn", "60"], ["--max-fruitless", "0"]):
+            self.refused(2, f"{option[0]} is for trainings, and bench runs once", *bench, *option)
+        self.refused(2, "GPUs without a number", *bench, "--", "--device", "cuda")
+        code, out, err = self.dry("--dry-run", *bench, "--gpus-per-node", "2")
+        self.assertEqual((code, err), (0, "msn-launch: 2 GPUs a node, and no --device cuda after --: msn bench step decides what "
+                                          "it uses\n"))
 
     def test_host_files(self):
         def hosts(text, *words):

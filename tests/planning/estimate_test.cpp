@@ -8,6 +8,7 @@
 
 #include "base/error.hpp"
 #include "measured.hpp"
+#include "planning/by_measurement.hpp"
 #include "support/support.hpp"
 
 namespace msn {
@@ -41,6 +42,24 @@ TEST(Estimate, AgreesWithThePublishedNumbersOfViTL7) {
   }
   for (std::size_t i = 1; i < rows.size(); ++i)
     EXPECT_NEAR(speeds[i] / speeds[0] / (rows[i].speed / rows[0].speed), 1, 0.1) << rows[i].mask;
+}
+
+TEST(Estimate, AgreesWithThePublishedNumberOfNodes) {
+  // In the text beside that table: 18 nodes of 8 A100 with 40 GB suffice for a batch of 1,024 at a mask ratio of 0.7,
+  // over 42 are needed without a mask.
+  struct Row {
+    const char* mask;
+    int images;  // The most that a GPU can have with so many nodes.
+  };
+  for (const Row& row : {Row{"0.7", 7}, Row{"0.0", 3}}) {
+    const auto bytes = [&](int images) {
+      const Config config = config_of("vit_l7", {std::string("views.mask_ratio=") + row.mask, "train.precision=tf32",
+                                                 "train.global_batch=" + std::to_string(8 * images)});
+      return plain_memory(config, estimate(config, gpus("a100-40", 8), {}, kImageNetImages).plan);
+    };
+    EXPECT_LE(bytes(row.images), 40e9) << row.mask;
+    EXPECT_GT(bytes(row.images + 1), 40e9) << row.mask;
+  }
 }
 
 TEST(Estimate, TakesTheNearestBatchThatCanBeShared) {
@@ -123,7 +142,7 @@ TEST(Estimate, FollowsAMeasuredStep) {
   const PlannedMachine machine{.ranks = 2, .ranks_per_node = 2, .link = find_link("10gbe")};
   const Estimate same = estimate(measured, machine, assumptions, kImageNetImages);
   EXPECT_NEAR(same.parts.compute() + same.parts.small, 2, 1e-9);
-  EXPECT_NEAR(same.memory, plan.memory.device_bytes() + kLibraries, 1);
+  EXPECT_NEAR(same.bench_memory, plan.memory.device_bytes() + kLibraries, 1);
   // Twice the images: twice the products and what lies between them, the same update and waits.
   Config twice = measured;
   twice.train.global_batch = 16;
@@ -132,6 +151,102 @@ TEST(Estimate, FollowsAMeasuredStep) {
   EXPECT_NEAR(more.parts.between, 0.6, 1e-9);
   EXPECT_NEAR(more.parts.update, 0.1, 1e-9);
   EXPECT_NEAR(more.parts.small, 0.1, 1e-9);
+}
+
+Config processors(const char* arch, int batch) {
+  return config_of("vit_s16", {std::string("model.arch=") + arch, "runtime.threads=1", "data.input=synthetic",
+                               "train.global_batch=" + std::to_string(batch)});
+}
+
+PlannedMachine host(int ranks) {
+  return {.ranks = ranks, .ranks_per_node = ranks, .link = find_link("10gbe")};
+}
+
+/// A step of `config` on `ranks` ranks of a host, with times in seconds.
+MeasuredStep step_of(const char* source, const Config& config, int ranks, double products, double between,
+                     double update, double waiting) {
+  MeasuredStep step;
+  step.source = source;
+  step.config = config;
+  step.ranks = step.ranks_per_host = ranks;
+  step.seconds = products + between + update + waiting;
+  step.products = products;
+  step.update = update;
+  step.waiting = waiting;
+  step.peak_memory = plan_run(config, ranks, kImageNetImages).memory.step.total() + 3e8;
+  return step;
+}
+
+TEST(Estimate, CorrectsForRanksThatShareAHost) {
+  Assumptions assumptions;
+  assumptions.steps = {step_of("small-1", processors("vit_small", 4), 1, 2.0, 0.4, 0.1, 0),
+                       step_of("tiny-1", processors("vit_tiny", 4), 1, 0.5, 0.2, 0.04, 0),
+                       step_of("tiny-2", processors("vit_tiny", 8), 2, 0.6, 0.3, 0.08, 0.049)};
+  // The tiny model's products took 1.2, what lies between them 1.5, the update 2 times as long among two ranks.
+  const Estimate two = estimate(processors("vit_small", 8), host(2), assumptions, kImageNetImages);
+  EXPECT_NEAR(two.parts.products, 2.4, 1e-9);
+  EXPECT_NEAR(two.parts.between, 0.6, 1e-9);
+  EXPECT_NEAR(two.parts.update, 0.2, 1e-9);
+  EXPECT_NEAR(two.parts.small, 0.05 * 3.2, 1e-9);  // Waits in proportion to the rest.
+  EXPECT_EQ(two.parts.gradients, 0);
+  ASSERT_EQ(two.notes.size(), 2U);
+  EXPECT_EQ(two.notes[1], "2 ranks of a host instead of 1: as between tiny-1 and tiny-2");
+  // The other way round.
+  assumptions.steps[0] = step_of("small-2", processors("vit_small", 8), 2, 2.4, 0.6, 0.2, 0.1);
+  const Estimate one = estimate(processors("vit_small", 4), host(1), assumptions, kImageNetImages);
+  EXPECT_NEAR(one.parts.compute(), 2.5, 1e-9);
+  EXPECT_EQ(one.parts.small, 0);
+}
+
+TEST(Estimate, CorrectsForRanksByRatesWithoutAPair) {
+  Assumptions assumptions;
+  MeasuredStep one = step_of("small-1", processors("vit_small", 4), 1, 2.0, 0.4, 0.1, 0);
+  MeasuredStep two = step_of("tiny-2", processors("vit_tiny", 8), 2, 0.6, 0.3, 0.08, 0.049);
+  assumptions.steps = {one, two};
+  Estimate result = estimate(processors("vit_small", 8), host(2), assumptions, kImageNetImages);
+  EXPECT_NEAR(result.parts.compute(), 2.5, 1e-9);
+  EXPECT_NE(result.notes.back().find("by nobody knows how much"), std::string::npos);
+  one.gemm_rate = 100e9, one.copy_rate = 20e9;
+  two.gemm_rate = 80e9, two.copy_rate = 10e9;
+  assumptions.steps = {one, two};
+  result = estimate(processors("vit_small", 8), host(2), assumptions, kImageNetImages);
+  EXPECT_NEAR(result.parts.products, 2.5, 1e-9);
+  EXPECT_NEAR(result.parts.between, 0.8, 1e-9);
+  EXPECT_NEAR(result.parts.update, 0.2, 1e-9);
+}
+
+TEST(Estimate, PrefersTheModelToTheRanks) {
+  Assumptions assumptions;
+  assumptions.steps = {step_of("tiny-2", processors("vit_tiny", 8), 2, 0.6, 0.3, 0.08, 0.049),
+                       step_of("small-1", processors("vit_small", 4), 1, 2.0, 0.4, 0.1, 0),
+                       step_of("small-2", processors("vit_small", 8), 2, 2.4, 0.6, 0.2, 0.1)};
+  EXPECT_NE(estimate(processors("vit_small", 16), host(2), assumptions, kImageNetImages).notes[0].find("small-2"),
+            std::string::npos);
+  assumptions.steps.pop_back();
+  EXPECT_NE(estimate(processors("vit_small", 16), host(2), assumptions, kImageNetImages).notes[0].find("small-1"),
+            std::string::npos);
+  Config threads = processors("vit_small", 4);
+  threads.runtime.threads = 2;
+  const Estimate result = estimate(threads, host(1), assumptions, kImageNetImages);
+  EXPECT_NEAR(result.parts.compute(), 1.25, 1e-9);
+  EXPECT_NE(result.notes.back().find("2 threads a rank were not measured, but 1"), std::string::npos);
+}
+
+TEST(Estimate, TellsWhatStepsTakeWithoutCheckpoints) {
+  Assumptions assumptions;
+  const Config config = processors("vit_small", 4);
+  assumptions.steps = {step_of("tiny-1", processors("vit_tiny", 8), 1, 0.5, 0.2, 0.04, 0)};
+  const Estimate result = estimate(config, host(1), assumptions, kImageNetImages);
+  const MemoryPlan& plan = result.plan.memory;
+  const double libraries = assumptions.steps[0].peak_memory -
+                           memory_of_steps(plan_run(assumptions.steps[0].config, 1, kImageNetImages).memory);
+  EXPECT_NEAR(result.bench_memory, memory_of_steps(plan) + libraries, 1);
+  EXPECT_NEAR(result.memory - result.bench_memory, plan.host.of(MemoryUse::checkpoint_copy), 1);
+  // Made-up numbers are made once; images are read ahead.
+  Config images = config;
+  images.data.input = DataInput::images;
+  EXPECT_NEAR(plan_run(images, 1, kImageNetImages).memory.host.of(MemoryUse::batches_ahead),
+              4 * plan.host.of(MemoryUse::batches_ahead), 1);
 }
 
 }  // namespace

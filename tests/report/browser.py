@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Chromium without a window, driven through its DevTools protocol over two pipes: no network, no driver, no packages."""
 import base64
+import fcntl
 import json
 import os
 import select
@@ -11,14 +12,23 @@ import time
 import zlib
 
 
+def pipe():
+    """The two ends of a pipe, of numbers that are in nobody's way."""
+    ends = []
+    for end in os.pipe():
+        ends.append(fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10))
+        os.close(end)
+    return ends
+
+
 class Browser:
     """One browser with one page. Everything that the page complains of, and asks the network for, is kept."""
 
     def __init__(self, program, patience=60):
         self.patience = patience
         self.profile = tempfile.mkdtemp(prefix="msn-chromium-")
-        read_here, write_there = os.pipe()
-        read_there, write_here = os.pipe()
+        read_here, write_there = pipe()
+        read_there, write_here = pipe()
         # The browser reads from its descriptor 3 and writes to 4.
         script = f'exec "$@" 3<&{read_there} 4>&{write_there} {read_there}<&- {write_there}>&-'
         self.process = subprocess.Popen(

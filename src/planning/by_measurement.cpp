@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "planning/by_measurement.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "train/setup.hpp"
+
+namespace msn {
+namespace {
+
+/// How far two numbers are apart: 0 for equal ones, 0.69 for one and its double.
+double apart(double a, double b) {
+  return std::abs(std::log(a / b));
+}
+
+struct Known {
+  const MeasuredStep* step = nullptr;
+  RunPlan plan;
+  StepWork work;
+};
+
+std::vector<Known> known_steps(const Assumptions& assumptions, bool on_gpu, std::uint64_t images) {
+  std::vector<Known> all;
+  for (const MeasuredStep& step : assumptions.steps) {
+    if (step.on_gpu != on_gpu) continue;
+    RunPlan plan = plan_run(step.config, step.ranks, images, on_gpu);
+    const StepWork work = work_of(step.config, plan);
+    all.push_back({&step, std::move(plan), work});
+  }
+  return all;
+}
+
+double models_apart(const Config& a, const Config& b) {
+  const VitShape first = vit_shape(a.model), second = vit_shape(b.model);
+  const auto number = [](std::int64_t value) { return static_cast<double>(value); };
+  return apart(number(first.width), number(second.width)) + apart(number(first.grid), number(second.grid)) +
+         0.5 * apart(number(first.depth), number(second.depth));
+}
+
+/// Less than 1 only between steps of one precision.
+double kinds_apart(const MeasuredStep& step, const Config& config) {
+  const int threads = config.runtime.threads;
+  return 100.0 * (step.config.train.precision != config.train.precision) +
+         (threads > 0 ? 10 * apart(step.threads, threads) : 0);
+}
+
+const Known* nearest(const std::vector<Known>& all, const Config& config, const RunPlan& plan,
+                     const PlannedMachine& machine) {
+  const auto distance = [&](const Known& known) {
+    return kinds_apart(*known.step, config) + 4 * models_apart(known.step->config, config) +
+           apart(known.step->ranks_per_host, machine.ranks_per_node) + 0.5 * apart(known.step->ranks, machine.ranks) +
+           0.2 * apart(static_cast<double>(known.plan.local_batch), static_cast<double>(plan.local_batch));
+  };
+  const Known* found = nullptr;
+  for (const Known& known : all) {
+    if (found == nullptr || distance(known) < distance(*found)) found = &known;
+  }
+  return found;
+}
+
+/// What lies between products, in seconds.
+double between(const MeasuredStep& step) {
+  return step.seconds - step.products - step.update - step.waiting;
+}
+
+/// How many times longer the parts take among the planned ranks of a host than among the measured ones.
+struct Slowdown {
+  double products = 1;
+  double between = 1;
+  double update = 1;
+  std::optional<double> waits;  ///< Seconds of waiting for a second of the rest.
+  std::string by;
+};
+
+/// By two measurements of one model, whichever is most like the planned one.
+std::optional<Slowdown> by_a_pair(const std::vector<Known>& all, const MeasuredStep& step, const Config& config,
+                                  const PlannedMachine& machine) {
+  std::optional<Slowdown> found;
+  double least = std::numeric_limits<double>::infinity();
+  for (const Known& there : all) {
+    if (there.step->ranks_per_host != machine.ranks_per_node || kinds_apart(*there.step, config) > 1e-9) continue;
+    for (const Known& here : all) {
+      if (here.step->ranks_per_host != step.ranks_per_host || kinds_apart(*here.step, config) > 1e-9) continue;
+      if (models_apart(there.step->config, here.step->config) > 1e-9) continue;
+      const double distance =
+          models_apart(there.step->config, config) +
+          apart(static_cast<double>(there.plan.local_batch), static_cast<double>(here.plan.local_batch));
+      if (distance >= least) continue;
+      least = distance;
+      const auto longer = [](double a, double of_a, double b, double of_b) {
+        return b > 0 ? a / of_a / (b / of_b) : 1;
+      };
+      Slowdown slowdown;
+      slowdown.products =
+          longer(there.step->products, there.work.operations, here.step->products, here.work.operations);
+      slowdown.between = longer(between(*there.step), there.work.values, between(*here.step), here.work.values);
+      slowdown.update = longer(there.step->update, there.work.parameters, here.step->update, here.work.parameters);
+      if (there.step->ranks == machine.ranks)
+        slowdown.waits = there.step->waiting / (there.step->seconds - there.step->waiting);
+      slowdown.by = "as between " + here.step->source + " and " + there.step->source;
+      found = slowdown;
+    }
+  }
+  return found;
+}
+
+/// By the rates of products and copies.
+std::optional<Slowdown> by_rates(const std::vector<Known>& all, const MeasuredStep& step, const Config& config,
+                                 const PlannedMachine& machine) {
+  for (const Known& there : all) {
+    if (there.step->ranks_per_host != machine.ranks_per_node || kinds_apart(*there.step, config) > 1e-9) continue;
+    if (step.gemm_rate <= 0 || step.copy_rate <= 0 || there.step->gemm_rate <= 0 || there.step->copy_rate <= 0)
+      continue;
+    const double memory = step.copy_rate / there.step->copy_rate;
+    return Slowdown{step.gemm_rate / there.step->gemm_rate, memory, memory, std::nullopt,
+                    "as large products and plain copies of " + there.step->source};
+  }
+  return std::nullopt;
+}
+
+/// Whatever the number of ranks.
+StepParts in_proportion(const MeasuredStep& step, const StepWork& measured, const StepWork& planned) {
+  StepParts parts;
+  const double operations = planned.operations / measured.operations;
+  if (step.products == 0) {  // Of a GPU's step only the whole is known.
+    parts.products = (step.seconds - step.waiting) * operations;
+    return parts;
+  }
+  parts.products = step.products * operations;
+  parts.between = between(step) * planned.values / measured.values;
+  parts.update = step.update * planned.parameters / measured.parameters;
+  return parts;
+}
+
+void correct_for_threads(const MeasuredStep& step, const Config& config, StepByMeasurement& result) {
+  const int threads = config.runtime.threads;
+  if (threads == 0 || threads == step.threads) return;
+  const double factor = static_cast<double>(step.threads) / threads;
+  result.parts.products *= factor;
+  result.parts.between *= factor;
+  result.parts.update *= factor;
+  result.notes.push_back(std::to_string(threads) + " threads a rank were not measured, but " +
+                         std::to_string(step.threads) + ": times in proportion to them are a guess");
+}
+
+void correct_for_ranks(const std::vector<Known>& all, const MeasuredStep& step, const Config& config,
+                       const PlannedMachine& machine, StepByMeasurement& result) {
+  const std::string ranks =
+      std::to_string(machine.ranks_per_node) + " ranks of a host instead of " + std::to_string(step.ranks_per_host);
+  std::optional<Slowdown> slowdown = by_a_pair(all, step, config, machine);
+  if (!slowdown) slowdown = by_rates(all, step, config, machine);
+  if (!slowdown) {
+    result.notes.push_back(ranks +
+                           ", which slow each other down by nobody knows how much: measure a step among as many");
+    return;
+  }
+  result.parts.products *= slowdown->products;
+  result.parts.between *= slowdown->between;
+  result.parts.update *= slowdown->update;
+  result.notes.push_back(ranks + ": " + slowdown->by);
+  if (slowdown->waits) {
+    result.parts.small = *slowdown->waits * result.parts.compute();
+    result.has_waits = true;
+  }
+}
+
+}  // namespace
+
+StepWork work_of(const Config& config, const RunPlan& plan) {
+  const VitShape shape = vit_shape(config.model);
+  const auto images = static_cast<double>(plan.local_batch);
+  return {plan.image_flops_as_run * images,
+          token_passes(config, plan) * images * static_cast<double>(shape.depth * shape.width),
+          static_cast<double>(plan.parameters())};
+}
+
+std::optional<StepByMeasurement> step_by_measurement(const Config& config, const RunPlan& plan,
+                                                     const PlannedMachine& machine, const Assumptions& assumptions,
+                                                     std::uint64_t images) {
+  const bool on_gpu = machine.gpu != nullptr;
+  const std::vector<Known> all = known_steps(assumptions, on_gpu, images);
+  const Known* like = nearest(all, config, plan, machine);
+  if (like == nullptr) return std::nullopt;
+  const MeasuredStep& step = *like->step;
+  StepByMeasurement result;
+  result.step = &step;
+  result.parts = in_proportion(step, like->work, work_of(config, plan));
+  result.notes.push_back("a step's time in proportion to that of " + step.source);
+  if (on_gpu) return result;
+  result.library_memory = step.peak_memory - memory_of_steps(like->plan.memory);
+  if (step.ranks == machine.ranks) {
+    result.parts.small = step.waiting;
+    result.has_waits = true;
+  }
+  correct_for_threads(step, config, result);
+  if (step.ranks_per_host != machine.ranks_per_node) correct_for_ranks(all, step, config, machine, result);
+  return result;
+}
+
+double memory_of_steps(const MemoryPlan& plan) {
+  return plan.step.total() + plan.host.of(MemoryUse::batches_ahead);
+}
+
+}  // namespace msn

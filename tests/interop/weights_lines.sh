@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Runs the lines of docs/weights.md that load a network elsewhere, as they stand there, on one that was trained for a
+# moment, and compares what each makes of pictures with what our network does:
+# weights_lines.sh MSN CLASS_TOKENS SOURCE
+set -euo pipefail
+msn=$1
+class_tokens=$2
+source_dir=$3
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+# shellcheck source=tests/interop/python.sh
+. "$source_dir/tests/interop/python.sh"
+
+cd "$work"
+"$msn" pack --input 'synthetic:shapes?images=64&size=40&seed=1' --output data/photos >pack.log
+# A mean and a deviation of its own, which must arrive.
+"$msn" train "$source_dir/configs/quickstart.toml" --data data/photos --run runs/photos --max-steps 4 \
+  --set train.global_batch=8 --set train.epochs=2 --set optim.warmup_epochs=1 --set checkpoint.every_steps=0 \
+  --set 'views.mean=[0.5, 0.25, 0.125]' --set 'views.std=[0.25, 0.5, 0.75]' >train.log 2>&1 || {
+  cat train.log
+  exit 1
+}
+"$msn" export --run runs/photos --format hf --output photos-hf
+"$msn" export --run runs/photos --format timm --output photos-timm
+"$msn" export --run runs/photos --format official --output photos-official
+
+check() { # KIND LIST...
+  local kind=$1
+  shift
+  lines_of "$source_dir/docs/weights.md" "tests/interop/weights_lines.sh $kind" >lines.py
+  if [[ ! -s lines.py ]]; then
+    echo "FAIL: docs/weights.md has no block of lines for $kind behind the comment that this test looks for"
+    exit 1
+  fi
+  use_python "h5py, torch" "$@"
+  "${python[@]}" "$source_dir/tests/interop/check_weights.py" "$kind" lines.py "$class_tokens"
+}
+check transformers interop
+check transformers interop-older interop
+check timm interop
+check h5py interop
