@@ -77,7 +77,7 @@ def points_csv(rows: list[Row]) -> str:
     return text.getvalue()
 
 
-SPEEDS = ["ranks", "images a rank", "step ms", "jobs", "p10", "p90", "images/s", "speed-up", "efficiency", "by jobs", "of one node"]
+SPEEDS = ["ranks", "images a rank", "step ms", "least, greatest job", "p10", "p90", "images/s", "speed-up", "efficiency", "by jobs", "of one node"]
 WHERE = ["ranks", *PARTS, "memory GiB", "planned ms", "planned GiB"]
 
 

@@ -225,6 +225,12 @@ TEST(Estimate, PrefersTheModelToTheRanks) {
   assumptions.steps.pop_back();
   EXPECT_NE(estimate(processors("vit_small", 16), host(2), assumptions, kImageNetImages).notes[0].find("small-1"),
             std::string::npos);
+  MeasuredStep images = step_of("images", processors("vit_small", 4), 1, 3.0, 0.4, 0.1, 0);
+  images.config.data.input = DataInput::images;
+  assumptions.steps.insert(assumptions.steps.begin(), images);
+  EXPECT_NE(estimate(processors("vit_small", 4), host(1), assumptions, kImageNetImages).notes[0].find("small-1"),
+            std::string::npos);
+  EXPECT_NE(estimate(images.config, host(1), assumptions, kImageNetImages).notes[0].find("images"), std::string::npos);
   Config threads = processors("vit_small", 4);
   threads.runtime.threads = 2;
   const Estimate result = estimate(threads, host(1), assumptions, kImageNetImages);
