@@ -6,10 +6,9 @@ import csv
 import io
 from typing import Callable
 
-from .results import what_must_be_same
+from .results import BUSY, what_must_be_same
 from .scaling import PARTS, Row
 
-BUSY = 0.05  # Of a host's cores, used by other processes: from here on a measurement is marked.
 GIB = 1 << 30
 DEFINITIONS = """\
 A step's time is that of the slowest rank; of a point the median over jobs of each job's median step (p10 and p90 likewise), and

@@ -313,6 +313,10 @@ class Study(Case):
         done = self.study("study")
         self.assertEqual(done.stdout.count("2200.0 *"), 1)
         self.assertIn("other processes used more than 5.0 % of a host's cores", done.stdout)
+        before = len(self.benches())
+        done = self.study("study", "--remeasure-busy")
+        self.assertEqual((done.returncode, len(self.benches())), (0, before + 1), done.stderr)
+        self.assertNotIn(" *", done.stdout)
 
     def test_plans_that_cannot_be_made_are_no_secret(self):
         done = self.study(*STUDY, PLAN_CODE="1")
