@@ -189,6 +189,7 @@ TEST(Estimate, CorrectsForRanksThatShareAHost) {
   EXPECT_NEAR(two.parts.update, 0.2, 1e-9);
   EXPECT_NEAR(two.parts.small, 0.05 * 3.2, 1e-9);  // Waits in proportion to the rest.
   EXPECT_EQ(two.parts.gradients, 0);
+  EXPECT_EQ(two.gradient_bytes, 4.0 * static_cast<double>(two.plan.parameters()));
   ASSERT_EQ(two.notes.size(), 2U);
   EXPECT_EQ(two.notes[1], "2 ranks of a host instead of 1: as between tiny-1 and tiny-2");
   // The other way round.
