@@ -4,6 +4,7 @@ cmake --install and cpack: a bundle that runs wherever it is unpacked (docs/clus
 
   bin/msn            starts libexec/msn/msn with the site's LibTorch (launch/with-libtorch)
   launch/msn-launch  submits a training to a scheduler, by launch/templates and launch/run-job
+  launch/convert-pth turns .pth files of weights into safetensors files and back, with a torch of the user's
   lib/               libraries that a site seldom has: HDF5, JPEG, PNG, spdlog and the like
   lib/fallback/      what a site has as a rule, each in a folder of its own, of which only those are used that are missing
                      or too old: libstdc++, zlib, what HDF5's S3 driver wants
@@ -22,7 +23,8 @@ configure_file(${CMAKE_SOURCE_DIR}/cmake/bundle/build.txt.in ${CMAKE_BINARY_DIR}
 set_target_properties(msn PROPERTIES INSTALL_RPATH "$ORIGIN/../../lib")
 install(TARGETS msn RUNTIME DESTINATION libexec/msn COMPONENT msn)
 install(PROGRAMS cmake/bundle/msn DESTINATION bin COMPONENT msn)
-install(PROGRAMS launch/with-libtorch launch/msn-launch launch/run-job launch/scaling-study DESTINATION launch COMPONENT msn)
+install(PROGRAMS launch/convert-pth launch/msn-launch launch/run-job launch/scaling-study launch/with-libtorch
+        DESTINATION launch COMPONENT msn)
 install(DIRECTORY launch/scheduler launch/study launch/templates DESTINATION launch COMPONENT msn PATTERN __pycache__ EXCLUDE)
 install(FILES ${CMAKE_BINARY_DIR}/msn-build.txt DESTINATION lib COMPONENT msn)
 install(DIRECTORY configs datasets docs DESTINATION . USE_SOURCE_PERMISSIONS COMPONENT msn)

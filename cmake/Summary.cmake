@@ -2,7 +2,15 @@
 # One table of what was found, printed at configure time and compiled into `msn --version`.
 execute_process(COMMAND git -C ${CMAKE_SOURCE_DIR} describe --always --dirty --abbrev=10
                 OUTPUT_VARIABLE MSN_COMMIT OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
-if(NOT MSN_COMMIT)
+if(MSN_COMMIT)
+  # Measurements tell it: another commit is looked for before the next build. "-dirty" is as it was when CMake ran last.
+  execute_process(COMMAND git -C ${CMAKE_SOURCE_DIR} rev-parse --git-path logs/HEAD
+                  OUTPUT_VARIABLE _head OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+  get_filename_component(_head "${_head}" ABSOLUTE BASE_DIR ${CMAKE_SOURCE_DIR})
+  if(EXISTS "${_head}")
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${_head}")
+  endif()
+else()
   set(MSN_COMMIT "unknown")
 endif()
 execute_process(COMMAND ${MPIEXEC_EXECUTABLE} --version OUTPUT_VARIABLE _mpi ERROR_QUIET)

@@ -3,6 +3,7 @@
 #include "commands/bench.hpp"
 #include "commands/eval.hpp"
 #include "commands/export.hpp"
+#include "commands/features.hpp"
 #include "commands/import.hpp"
 #include "commands/inspect.hpp"
 #include "commands/pack.hpp"
@@ -26,6 +27,7 @@ int main(int argc, char** argv) {
               msn::make_eval_command,
               msn::make_export_command,
               msn::make_import_command,
+              msn::make_features_command,
               msn::make_inspect_command,
               msn::make_bench_command,
               msn::make_verify_command,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Callable
 from xml.sax.saxutils import escape
 
 from .scaling import PARTS, Row
@@ -20,6 +21,7 @@ class Line:
     points: list[tuple[float, float]]
     ranges: list[tuple[float, float]] = field(default_factory=list)  # Of each point, least and greatest; empty: none.
     dashed: bool = False
+    colour: int | None = None  # Of COLOURS; None: one of its own.
 
 
 def number(value: float) -> str:
@@ -34,19 +36,25 @@ def ticks(top: float) -> list[float]:
     return [i * step for i in range(math.ceil(top / step - 1e-9) + 1)]
 
 
-class Canvas:
-    """An SVG with a title, axes and a legend below."""
+def doublings(least: float, most: float) -> list[float]:
+    """Powers of two that hold both, at least two."""
+    low, high = math.floor(math.log2(least) + 1e-9), math.ceil(math.log2(most) - 1e-9)
+    return [2.0**i for i in range(low, max(high, low + 1) + 1)]
 
-    def __init__(self, title: str, legend: list[tuple[str, str]]):
+
+class Canvas:
+    """An SVG with a title, axes and a legend below: names, colours, and whether their lines are dashed."""
+
+    def __init__(self, title: str, legend: list[tuple[str, str, bool]]):
         self.height = HEIGHT + 18 * len(legend)
         self.parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {self.height}" width="{WIDTH}" '
                       f'height="{self.height}" font-family="sans-serif" font-size="12">',
                       f"<title>{escape(title)}</title>", f'<rect width="{WIDTH}" height="{self.height}" fill="white"/>']
         self.text(WIDTH / 2, 22, title, "middle", 15)
-        for i, (name, colour) in enumerate(legend):
+        for i, (name, colour, dashed) in enumerate(legend):
             y = HEIGHT + 18 * i
-            self.parts.append(f'<rect x="{LEFT}" y="{y - 9}" width="12" height="10" fill="{colour}"/>')
-            self.text(LEFT + 18, y, name)
+            self.line(LEFT, y - 4, LEFT + 24, y - 4, colour, 3 if dashed else 8, dashed)
+            self.text(LEFT + 30, y, name)
 
     def text(self, x: float, y: float, text: str, anchor: str = "start", size: int = 12) -> None:
         self.parts.append(f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}">{escape(text)}</text>')
@@ -63,12 +71,15 @@ class Canvas:
     def dot(self, x: float, y: float, colour: str, what: str) -> None:
         self.parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{colour}"><title>{escape(what)}</title></circle>')
 
-    def vertical_axis(self, values: list[float], name: str):
-        """Draws it; returns what turns a value into a height."""
+    def vertical_axis(self, values: list[float], name: str) -> Callable[[float], float]:
+        """Draws it, with a line for each value; logarithmic if it does not begin at 0. Returns what turns a value into a
+        height."""
         bottom, span = HEIGHT - BOTTOM, HEIGHT - BOTTOM - TOP
 
         def place(value: float) -> float:
-            return bottom - span * value / values[-1]
+            if values[0] == 0:
+                return bottom - span * value / values[-1]
+            return bottom - span * math.log(value / values[0]) / math.log(values[-1] / values[0])
 
         for value in values:
             self.line(LEFT, place(value), WIDTH - RIGHT, place(value), "#dddddd")
@@ -81,13 +92,14 @@ class Canvas:
         return "\n".join([*self.parts, "</svg>", ""])
 
 
-def line_chart(title: str, horizontal: str, vertical: str, lines: list[Line]) -> str:
-    """Over ranks, on a logarithmic axis; vertical from 0. At least one line with a point."""
-    colours = [COLOURS[i % len(COLOURS)] for i in range(len(lines))]
-    canvas = Canvas(title, [(line.name, colour) for line, colour in zip(lines, colours)])
+def line_chart(title: str, horizontal: str, vertical: str, lines: list[Line], values: list[float] | None = None) -> str:
+    """Over ranks, on a logarithmic axis. `values` of the vertical axis: from 0 on if there are none. At least one line with
+    a point."""
+    colours = [COLOURS[(i if line.colour is None else line.colour) % len(COLOURS)] for i, line in enumerate(lines)]
+    canvas = Canvas(title, [(line.name, colour, line.dashed) for line, colour in zip(lines, colours)])
     xs = sorted({x for line in lines for x, _ in line.points})
     highest = max(max([y for _, y in line.points] + [most for _, most in line.ranges]) for line in lines)
-    place_y = canvas.vertical_axis(ticks(highest), vertical)
+    place_y = canvas.vertical_axis(values or ticks(highest), vertical)
     low, high = math.log2(xs[0]), math.log2(xs[-1])
 
     def place_x(x: float) -> float:
@@ -112,7 +124,7 @@ def bar_chart(title: str, vertical: str, groups: list[tuple[str, dict[str, float
     """A bar a group, of parts that lie on each other. At least one group with a part that is not 0."""
     names = [name for name in PARTS if any(name in parts for _, parts in groups)]
     colour = {name: COLOURS[PARTS.index(name)] for name in names}
-    canvas = Canvas(title, [(name, colour[name]) for name in names])
+    canvas = Canvas(title, [(name, colour[name], False) for name in names])
     place = canvas.vertical_axis(ticks(max(sum(parts.values()) for _, parts in groups)), vertical)
     room = (WIDTH - RIGHT - LEFT) / len(groups)
     for i, (group, parts) in enumerate(groups):
@@ -131,28 +143,29 @@ def of_study(rows: list[Row]) -> dict[str, str]:
     all_series = list(dict.fromkeys(row.series for row in rows))
     by_series = [(series, [row for row in rows if row.series == series]) for series in all_series]
 
-    def lines(value, ranges=None) -> list[Line]:
+    def lines(value: Callable[[Row], float], ranges: Callable[[Row], tuple[float, float]] | None = None) -> list[Line]:
         return [Line(series.name, [(row.measured.point.ranks, value(row)) for row in mine],
                      [ranges(row) for row in mine] if ranges else []) for series, mine in by_series]
 
     ranks = sorted({row.measured.point.ranks for row in rows})
-    ideal = Line("as many times as there are ranks", [(n, n / ranks[0]) for n in ranks], dashed=True)
+    ideal = Line("as many times as there are ranks", [(n, n / ranks[0]) for n in ranks], dashed=True, colour=-2)
+    speed_ups = [*[row.speed_up for row in rows], ranks[-1] / ranks[0]]
     efficiencies = lines(lambda row: row.efficiency, lambda row: (row.efficiency_least, row.efficiency_most))
     files = {"speed-up.svg": line_chart("Speed-up", "ranks", "images/s over the baseline's",
-                                        [*lines(lambda row: row.speed_up), ideal]),
+                                        [*lines(lambda row: row.speed_up), ideal], doublings(min(speed_ups), max(speed_ups))),
              "efficiency.svg": line_chart("Efficiency", "ranks", "images/s of a rank over the baseline's", efficiencies)}
     for i, (series, mine) in enumerate(by_series, 1):
         groups = [(str(row.measured.point.ranks), {name: 1e3 * seconds for name, seconds in row.measured.parts.items()})
                   for row in mine]
         files[f"parts-{i}.svg"] = bar_chart(f"A step's time by ranks: {series.name}", "ms", groups)
     both = []
-    for series, mine in by_series:
+    for i, (series, mine) in enumerate(by_series):
         mine = [row for row in mine if row.planned.get("seconds")]
         if mine:
             both += [Line(f"{series.name}: measured", [(row.measured.point.ranks, 1e3 * row.measured.seconds) for row in mine],
-                          [(1e3 * row.measured.least, 1e3 * row.measured.most) for row in mine]),
+                          [(1e3 * row.measured.least, 1e3 * row.measured.most) for row in mine], colour=i),
                      Line(f"{series.name}: planned", [(row.measured.point.ranks, 1e3 * row.planned["seconds"]) for row in mine],
-                          dashed=True)]
+                          dashed=True, colour=i)]
     if both:
         files["planned.svg"] = line_chart("Measured and planned", "ranks", "ms a step", both)
     return files

@@ -128,10 +128,14 @@ def start(job: Job, words: list[str], here: bool) -> int:
 
 
 def last_error(job: Job) -> str:
-    """The line in the log that says most."""
+    """The line in its logs, the scheduler's too, that says most."""
     try:
-        with open(os.path.join(job.folder, LOG), encoding="utf-8", errors="replace") as file:
-            lines = file.read().splitlines()
+        names = [name for name in os.listdir(job.folder) if name == LOG or name.startswith("job-") and name.endswith(".log")]
+        paths = sorted((os.path.join(job.folder, name) for name in names), key=os.path.getmtime)
+        lines = []
+        for path in paths:
+            with open(path, encoding="utf-8", errors="replace") as file:
+                lines += file.read().splitlines()
     except OSError:
         return ""
     errors = [line for line in lines if "error:" in line]

@@ -55,7 +55,7 @@ def what_must_be_same(line: dict) -> dict[str, object]:
     same = {words: origin.get(name, "") for name, words in SAME.items()}
     hosts = origin.get("hosts", [])
     for name, words in (("processor", "processor"), ("device", "kind of GPU")):
-        kinds = sorted({str(host.get(name, "")) for host in hosts})
+        kinds = sorted({str(host.get(name, "")) for host in hosts} - {"cpu"})
         same[words] = ", ".join(kinds)
     for name, value in origin.get("environment", {}).items():
         same[f"variable {name}"] = value

@@ -16,7 +16,8 @@ A step's time is that of the slowest rank; of a point the median over jobs of ea
 in brackets the least and greatest job. Warm-up steps do not count. Efficiency is images/s for each rank over that of the
 baseline, the fewest ranks of the series: weak scaling T(p0) / T(p), strong scaling p0 T(p0) / (p T(p)). Parts of a step are means
 over steps and ranks; `exchange` is what of the sums over ranks nothing hides, waiting for slower ranks included. Planned is what
-`msn plan --calibrate` says from the other points' measurements. Memory is the peak of the largest rank."""
+`msn plan --calibrate` says from the other points' measurements, with its ratio to what was measured. Memory is the peak of the
+largest rank."""
 Column = tuple[str, Callable[[Row], object]]
 
 
@@ -76,23 +77,27 @@ def points_csv(rows: list[Row]) -> str:
     return text.getvalue()
 
 
-def cells(row: Row) -> list[str]:
+SPEEDS = ["ranks", "images a rank", "step ms", "jobs", "p10", "p90", "images/s", "speed-up", "efficiency", "by jobs", "of one node"]
+WHERE = ["ranks", *PARTS, "memory GiB", "planned ms", "planned GiB"]
+
+
+def speeds(row: Row) -> list[str]:
     one = row.measured
-    whole = sum(one.parts.values()) or 1
-    shares = [percent(one.parts[name] / whole) if name in one.parts else "" for name in PARTS]
-    planned = row.planned.get("seconds")
-    memory = row.planned.get("memory")
     mark = " *" if one.others > BUSY else ""
     return [str(one.point.ranks), str(one.point.batch), f"{1e3 * one.seconds:.1f}{mark}",
             f"[{1e3 * one.least:.1f}, {1e3 * one.most:.1f}]", f"{1e3 * one.p10:.1f}", f"{1e3 * one.p90:.1f}",
             f"{one.images_per_second:.2f}", f"{row.speed_up:.3f}", percent(row.efficiency),
-            f"[{percent(row.efficiency_least)}, {percent(row.efficiency_most)}]", percent(row.efficiency_of_node), *shares,
+            f"[{percent(row.efficiency_least)}, {percent(row.efficiency_most)}]", percent(row.efficiency_of_node)]
+
+
+def where(row: Row) -> list[str]:
+    """Where time and memory go, and what was planned, with its ratio to what was measured."""
+    one = row.measured
+    whole = sum(one.parts.values()) or 1
+    planned, memory = row.planned.get("seconds"), row.planned.get("memory")
+    return [str(one.point.ranks), *[percent(one.parts[name] / whole) if name in one.parts else "" for name in PARTS],
             f"{one.memory / GIB:.2f}", "" if planned is None else f"{1e3 * planned:.1f} ({planned / one.seconds:.2f})",
             "" if memory is None else f"{memory / GIB:.2f} ({memory / one.memory:.2f})"]
-
-
-HEADING = ["ranks", "images a rank", "step ms", "jobs", "p10", "p90", "images/s", "speed-up", "efficiency", "by jobs",
-           "of one node", *PARTS, "memory GiB", "planned ms", "planned GiB"]
 
 
 def aligned(table: list[list[str]]) -> list[str]:
@@ -116,7 +121,7 @@ def markdown(rows: list[Row], first_line: dict, missing: int, why_unplanned: str
         least, most = (of(row.measured.jobs for row in mine) for of in (min, max))
         text += [f"## {series.name}", "", f"Baseline: {mine[0].base} {'rank' if mine[0].base == 1 else 'ranks'}. Jobs of a point: "
                  f"{least if least == most else f'{least} to {most}'}.", "",
-                 *aligned([HEADING, *[cells(row) for row in mine]]), ""]
+                 *aligned([SPEEDS, *[speeds(row) for row in mine]]), "", *aligned([WHERE, *[where(row) for row in mine]]), ""]
     busy = sorted({row.measured.point.folder for row in rows if row.measured.others > BUSY})
     if busy:
         text += [f"\\* While {len(busy)} of the points were measured, other processes used more than {percent(BUSY)} of a host's "

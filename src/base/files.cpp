@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/error.hpp"
+#include "base/new_file.hpp"
 
 namespace msn {
 
@@ -38,17 +39,9 @@ std::string read_text(const fs::path& file, std::size_t limit) {
 }
 
 void write_durably(const fs::path& file, std::string_view text) {
-  fs::path beside = file;
-  beside += ".tmp";
-  try {
-    const FileHandle handle(beside, O_WRONLY | O_CREAT | O_TRUNC);
-    handle.write_at(std::as_bytes(std::span(text)), 0);
-    handle.sync();
-    rename_durably(beside, file);
-  } catch (const Error&) {
-    ::unlink(beside.c_str());
-    throw;
-  }
+  NewFile out(file);
+  out.append(text);
+  out.finish();
 }
 
 void replace_text(const fs::path& file, std::string_view text, std::string_view beside) {

@@ -5,7 +5,7 @@
 
 namespace msn {
 
-/// `msn eval knn ...`
+/// `msn eval ...`: a subcommand for each classifier.
 Command make_eval_command(CLI::App& parent);
 
 }  // namespace msn

@@ -93,7 +93,7 @@ Command make_export_command(CLI::App& parent) {
                   "target (default): the averaged weights, which evaluations use; online: those that were trained")
       ->transform(CLI::CheckedTransformer(
           std::map<std::string, Network>{{"target", Network::target}, {"online", Network::online}}));
-  app->add_option("--dtype", arguments->type, "fp32 (default); bf16: half the size, rounded")
+  app->add_option("--dtype", arguments->type, "fp32 (default); bf16: half the size, rounded (not onnx)")
       ->transform(CLI::CheckedTransformer(
           std::map<std::string, ExportType>{{"fp32", ExportType::fp32}, {"bf16", ExportType::bf16}}));
   app->add_flag("--json", arguments->json, "Print one machine-readable line last");

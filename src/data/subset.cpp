@@ -6,7 +6,6 @@
 
 #include "base/error.hpp"
 #include "base/random.hpp"
-#include "data/sample_names.hpp"
 
 namespace msn {
 
@@ -112,8 +111,9 @@ LabelList pick_subset(const DataSet& set, const LabelList& wanted, const std::st
   return list_samples(set, names, find_samples(set, names, wanted, where));
 }
 
-std::vector<std::uint64_t> samples_of_list(const DataSet& set, const LabelList& list, const std::string& where) {
-  std::vector<std::uint64_t> samples = find_samples(set, NameIndex(set), list, where);
+std::vector<std::uint64_t> samples_of_list(const DataSet& set, const NameIndex& names, const LabelList& list,
+                                           const std::string& where) {
+  std::vector<std::uint64_t> samples = find_samples(set, names, list, where);
   std::sort(samples.begin(), samples.end());
   return samples;
 }

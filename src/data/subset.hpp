@@ -8,6 +8,7 @@
 
 #include "data/dataset.hpp"
 #include "data/label_list.hpp"
+#include "data/sample_names.hpp"
 
 namespace msn {
 
@@ -22,7 +23,8 @@ LabelList draw_subset(const DataSet& set, std::uint64_t per_class, std::uint64_t
 /// image's, if an image has no label or is named twice.
 LabelList pick_subset(const DataSet& set, const LabelList& wanted, const std::string& where);
 
-/// Sample numbers of a list's images in `set`, rising. Throws data_error as pick_subset does.
-std::vector<std::uint64_t> samples_of_list(const DataSet& set, const LabelList& list, const std::string& where);
+/// Sample numbers of a list's images in `set`, rising; `names` are the set's. Throws data_error as pick_subset does.
+std::vector<std::uint64_t> samples_of_list(const DataSet& set, const NameIndex& names, const LabelList& list,
+                                           const std::string& where);
 
 }  // namespace msn

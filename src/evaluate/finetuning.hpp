@@ -7,10 +7,10 @@
 #include <cstdint>
 #include <functional>
 #include <span>
-#include <vector>
 
 #include "comm/communicator.hpp"
 #include "evaluate/classifier.hpp"
+#include "evaluate/labelled_samples.hpp"
 #include "evaluate/mixing.hpp"
 
 namespace msn {
@@ -28,12 +28,6 @@ struct FinetuneOptions {
   MixOptions mix;
   std::uint64_t seed = 0;
   int part = 32;  ///< Images through the network at once on a rank; even. Changes memory and rounding only.
-};
-
-/// Which images of a data set are learnt from.
-struct LabelledSamples {
-  std::vector<std::uint64_t> samples;  ///< Numbers in the data set.
-  std::vector<std::int32_t> labels;    ///< One each.
 };
 
 struct FinetuneProgress {

@@ -11,6 +11,7 @@
 #include "config/config.hpp"
 #include "data/dataset.hpp"
 #include "data/rand_augment.hpp"
+#include "evaluate/labelled_samples.hpp"
 
 namespace msn {
 

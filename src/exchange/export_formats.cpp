@@ -7,8 +7,10 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "base/error.hpp"
 #include "base/files.hpp"
 #include "exchange/model_card.hpp"
+#include "exchange/onnx.hpp"
 #include "exchange/safetensors_writer.hpp"
 #include "exchange/tensor_files.hpp"
 
@@ -19,12 +21,14 @@ using Json = nlohmann::ordered_json;
 
 namespace {
 
-constexpr std::array<ExportFormat, 3> kFormats{{
+constexpr std::array<ExportFormat, 4> kFormats{{
     {"hf", "for transformers: a ViTMSNModel with the published names, its configuration and a model card",
      write_hugging_face},
     {"timm", "for timm: flat names, config.json for create_model(\"local-dir:DIR\")", write_timm},
     {"official", "layout of the official checkpoints, with head, prototypes and epoch; msn reads it too",
      write_official},
+    {"onnx", "for onnxruntime and others: the encoder as model.onnx, images to class token and patches",
+     write_onnx_folder},
 }};
 
 /// What readers of safetensors look for: tensors as PyTorch has them.
@@ -36,6 +40,12 @@ void write_json(const fs::path& file, const Json& json) {
 
 void write_card(const ExportedModel& model, CardOf format, const fs::path& folder) {
   write_durably(folder / "README.md", model_card(model, format));
+}
+
+constexpr double kLayerNormEps = 1e-6;  // Of every network of msn's, as is the width of the MLPs.
+
+int mlp_width(const ModelConfig& sizes) {
+  return 4 * sizes.width;
 }
 
 const char* interpolation_name(const ExportedModel& model) {
@@ -61,8 +71,8 @@ Json hugging_face_config(const ExportedModel& model) {
           {"hidden_size", sizes.width},
           {"image_size", sizes.image_size},
           {"initializer_range", 0.02},
-          {"intermediate_size", 4 * sizes.width},
-          {"layer_norm_eps", 1e-6},
+          {"intermediate_size", mlp_width(sizes)},
+          {"layer_norm_eps", kLayerNormEps},
           {"model_type", "vit_msn"},
           {"num_attention_heads", sizes.heads},
           {"num_channels", 3},
@@ -122,6 +132,19 @@ Json timm_config(const ExportedModel& model) {
             {"classifier", "head"}}}};
 }
 
+/// What to make of an image before the network can take it, and which network it is. Lists are JSON.
+OnnxFacts onnx_facts(const ExportedModel& model) {
+  const ViewsConfig& views = model.config.views;
+  OnnxFacts facts{MSN_VERSION,
+                  {{"image_size", std::to_string(model.config.model.image_size)},
+                   {"mean", Json(views.mean).dump()},
+                   {"std", Json(views.std).dump()},
+                   {"interpolation", interpolation_name(model)},
+                   {"network", model.network == Network::target ? "target" : "online"}}};
+  if (model.training) facts.metadata.emplace_back("step", std::to_string(model.training->step));
+  return facts;
+}
+
 }  // namespace
 
 std::span<const ExportFormat> export_formats() {
@@ -155,6 +178,21 @@ void write_official(const ExportedModel& model, const fs::path& folder) {
   write_safetensors(folder / kModelFile, tensors, metadata);
   write_durably(folder / "config.toml", to_toml(model.config));
   write_card(model, CardOf::official, folder);
+}
+
+void write_onnx_folder(const ExportedModel& model, const fs::path& folder) {
+  if (model.dtype == "BF16")
+    throw config_error("ONNX models are written in float32 only", "--dtype bf16", "leave --dtype out");
+  const ModelConfig& sizes = model.config.model;
+  const OnnxEncoder encoder{.width = sizes.width,
+                            .depth = sizes.depth,
+                            .heads = sizes.heads,
+                            .mlp = mlp_width(sizes),
+                            .patch = sizes.patch_size,
+                            .image = sizes.image_size,
+                            .layer_norm_eps = kLayerNormEps};
+  write_onnx(folder / "model.onnx", encoder, model.tensors, onnx_facts(model));
+  write_card(model, CardOf::onnx, folder);
 }
 
 }  // namespace msn

@@ -13,8 +13,8 @@ namespace msn {
 struct ExportFormat {
   std::string_view name;
   std::string_view help;  ///< One line.
-  /// Fills an empty folder; every file is durable when it returns. Throws data_error if it cannot write, and what the
-  /// tensors throw when they are read.
+  /// Fills an empty folder; every file is durable when it returns. Throws data_error if it cannot write, config_error
+  /// for a type that the form has not, and what the tensors throw when they are read.
   void (*write)(const ExportedModel& model, const std::filesystem::path& folder);
 };
 
@@ -31,5 +31,9 @@ void write_timm(const ExportedModel& model, const std::filesystem::path& folder)
 /// "encoder.NAME") with the head and its statistics, "prototypes"; metadata `epoch`, `step`. With config.toml and a
 /// model card. What msn import writes too: all that msn reads goes on from it.
 void write_official(const ExportedModel& model, const std::filesystem::path& folder);
+/// model.onnx (exchange/onnx.hpp), beyond 1.5 GiB with model.onnx.data, and a model card. The trunk alone, in float32.
+/// Metadata of the model: `image_size`, `mean` and `std` as lists of JSON, `interpolation`, `network`, and of a
+/// training `step`.
+void write_onnx_folder(const ExportedModel& model, const std::filesystem::path& folder);
 
 }  // namespace msn

@@ -17,7 +17,7 @@ std::string row(std::string_view name, const std::string& value) {
 }
 
 std::string header(CardOf format) {
-  constexpr std::array<std::string_view, 3> libraries{"transformers", "timm", "msn"};
+  constexpr std::array<std::string_view, 4> libraries{"transformers", "timm", "msn", "onnx"};
   return "---\nlibrary_name: " + std::string(libraries[static_cast<std::size_t>(format)]) +
          "\npipeline_tag: image-feature-extraction\ntags:\n- msn\n- masked-siamese-networks\n"
          "- self-supervised-learning\n- vision-transformer\n---\n";
@@ -61,6 +61,14 @@ std::string use_section(CardOf format) {
     case CardOf::official:
       return "Read by `msn eval --weights DIR`, `msn export --weights DIR` and `model.init = \"DIR\"`; "
              "`launch/convert-pth` makes a `.pth` file of it.\n\n";
+    case CardOf::onnx:
+      return "```python\nimport json, numpy, onnxruntime\nmodel = onnxruntime.InferenceSession(\"DIR/model.onnx\")\n"
+             "facts = model.get_modelmeta().custom_metadata_map\n"
+             "side, mean, std = (json.loads(facts[name]) for name in (\"image_size\", \"mean\", \"std\"))\n"
+             "pixels = ((numpy.array(image.resize((side, side))) / 255 - mean) / std).astype(\"float32\")\n"
+             "features = model.run([\"cls\"], {\"pixel_values\": pixels.transpose(2, 0, 1)[None]})[0]\n```\n\n"
+             "Other outputs: `cls_before_norm`, the class token before the final layer norm; `patches`, row by row, "
+             "and `last_hidden_state`, both after it.\n\n";
   }
   throw internal_error("a kind of card that there is not", "model_card");
 }

@@ -8,7 +8,7 @@
 namespace msn {
 
 /// For whom the files beside the card are.
-enum class CardOf { transformers, timm, official };
+enum class CardOf { transformers, timm, official, onnx };
 
 /// README.md of an exported network: sizes, how it is loaded, what pixels it wants, and of its training steps, metrics
 /// and the whole configuration. Markdown, with the header that model hubs read.

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "exchange/onnx.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <string_view>
 
 #include "base/error.hpp"
-#include "base/files.hpp"
+#include "base/new_file.hpp"
 #include "exchange/onnx_encoder.hpp"
 #include "exchange/onnx_graph.hpp"
 
@@ -55,41 +52,6 @@ std::vector<Weight> choose_weights(const OnnxGraph& graph, std::span<const Named
   }
   return weights;
 }
-
-/// A file that is written from its beginning to its end under another name, and takes its own name when it is whole.
-class NewFile {
- public:
-  explicit NewFile(fs::path file) : file_(std::move(file)), handle_(beside(), O_WRONLY | O_CREAT | O_TRUNC) {}
-  ~NewFile() {
-    if (!done_) ::unlink(beside().c_str());
-  }
-  NewFile(const NewFile&) = delete;
-  NewFile& operator=(const NewFile&) = delete;
-
-  void append(std::span<const std::byte> bytes) {
-    handle_.write_at(bytes, size_);
-    size_ += bytes.size();
-  }
-  void append(std::string_view text) { append(std::as_bytes(std::span(text))); }
-  void skip_to(std::uint64_t offset) { size_ = offset; }
-  void finish() {
-    handle_.sync();
-    rename_durably(beside(), file_);
-    done_ = true;
-  }
-
- private:
-  fs::path beside() const {
-    fs::path path = file_;
-    path += ".tmp";
-    return path;
-  }
-
-  fs::path file_;
-  FileHandle handle_;
-  std::uint64_t size_ = 0;
-  bool done_ = false;
-};
 
 /// The model up to its graph.
 ProtobufMessage model_start(const OnnxFacts& facts) {

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "exchange/safetensors_writer.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -13,7 +10,7 @@
 #include <vector>
 
 #include "base/error.hpp"
-#include "base/files.hpp"
+#include "base/new_file.hpp"
 #include "exchange/safetensors.hpp"
 
 namespace msn {
@@ -80,22 +77,14 @@ void write_safetensors(const fs::path& file, std::span<const NamedTensor> tensor
                        const std::map<std::string, std::string>& metadata) {
   const std::vector<Planned> planned = plan(tensors);
   const std::string head = head_of(planned, metadata);
-  fs::path beside = file;
-  beside += ".tmp";
-  try {
-    const FileHandle handle(beside, O_WRONLY | O_CREAT | O_TRUNC);
-    handle.write_at(std::as_bytes(std::span(head)), 0);
-    for (const Planned& one : planned) {
-      const std::vector<std::byte> bytes = one.tensor->read();
-      MSN_CHECK(bytes.size() == one.bytes);
-      handle.write_at(bytes, head.size() + one.begin);
-    }
-    handle.sync();
-    rename_durably(beside, file);
-  } catch (...) {
-    ::unlink(beside.c_str());
-    throw;
+  NewFile out(file);
+  out.append(head);
+  for (const Planned& one : planned) {  // Each begins where the one before it ends.
+    const std::vector<std::byte> bytes = one.tensor->read();
+    MSN_CHECK(bytes.size() == one.bytes);
+    out.append(bytes);
   }
+  out.finish();
 }
 
 }  // namespace msn

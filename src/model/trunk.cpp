@@ -227,12 +227,33 @@ at::Tensor Trunk::forward(const ViewGroups& groups, Tape* tape, ClassToken where
   Stream stream{embed_all(groups), {}, {}, {}};
   for (std::size_t i = 0; i < blocks_.size(); ++i)
     stream = block_forward(i, stream, groups, tape == nullptr ? nullptr : &tape->blocks[i]);
-  // One row an image is left: head and loss take it in the parameters' type.
-  stream.x = stream.x.to(positions_.scalar_type());
-  stream.branch = stream.branch.to(positions_.scalar_type());
-  const LayerNormed last = add_layer_norm(stream, norm_);
+  const LayerNormed last = final_norm(stream);
   if (tape != nullptr) tape->norm = {last.sum, last.mean, last.rstd, {}};
   return where == ClassToken::before_norm ? last.sum : last.normed;
+}
+
+/// Of one row an image. Head and loss take it in the parameters' type.
+LayerNormed Trunk::final_norm(Stream stream) const {
+  stream.x = stream.x.to(positions_.scalar_type());
+  stream.branch = stream.branch.to(positions_.scalar_type());
+  return add_layer_norm(stream, norm_);
+}
+
+at::Tensor Trunk::class_tokens(const ViewGroups& groups, const TokenChoice& choice) const {
+  const auto depth = static_cast<std::int64_t>(blocks_.size());
+  const std::int64_t layer = choice.layer == 0 ? depth : choice.layer;
+  MSN_CHECK(layer >= 1 && layer <= depth && choice.blocks >= 1 && choice.blocks <= layer);
+  std::vector<at::Tensor> tokens;
+  Stream stream{embed_all(groups), {}, {}, {}};
+  for (std::int64_t i = 0; i < layer; ++i) {
+    stream = block_forward(static_cast<std::size_t>(i), stream, groups, nullptr);
+    if (i < layer - choice.blocks) continue;
+    Stream rows = stream;
+    if (i + 1 < depth) rows = {class_rows(stream.x, groups), class_rows(stream.branch, groups), stream.branch_bias, {}};
+    const LayerNormed last = final_norm(rows);
+    tokens.push_back(choice.where == ClassToken::before_norm ? last.sum : last.normed);
+  }
+  return tokens.size() == 1 ? tokens.front() : at::cat(tokens, 1);
 }
 
 /// [rows, width] -> [rows, width], or [images, width] for the last block.

@@ -52,6 +52,15 @@ struct Tape {
 /// Where a class token is taken: training uses it after the final layer norm, evaluation also before it.
 enum class ClassToken { before_norm, after_norm };
 
+/// Which class tokens a network is looked at by.
+struct TokenChoice {
+  ClassToken where = ClassToken::after_norm;  ///< With after_norm the final norm is applied to each block's token.
+  std::int64_t layer = 0;                     ///< The block after which it is taken, from 1; 0: the last.
+  std::int64_t blocks = 1;                    ///< So many blocks up to there, their tokens side by side, in order.
+
+  bool operator==(const TokenChoice&) const = default;
+};
+
 /// Called in a backward pass with an offset into the flat gradients when all from there to the offset of the call
 /// before (first: to the end of the trunk) is complete. The last call gives 0.
 using OnReady = std::function<void(std::int64_t offset)>;
@@ -70,6 +79,11 @@ class Trunk {
   /// the class token of the last block is used, so that block's queries, projection and MLP are computed for it alone.
   /// `tape` null: nothing is kept; else `where` must be after_norm.
   at::Tensor forward(const ViewGroups& groups, Tape* tape, ClassToken where = ClassToken::after_norm) const;
+
+  /// Class tokens [images of all groups, blocks * width] of some blocks; of the last block alone what forward() without
+  /// a tape gives. Blocks behind choice.layer are not computed. Any number of threads may call, if all grids are the
+  /// position table's own. `choice` must fit the depth.
+  at::Tensor class_tokens(const ViewGroups& groups, const TokenChoice& choice) const;
 
   /// Adds to the gradients, from the gradient [images of all groups, width] of what forward() returned.
   void backward(const at::Tensor& dcls, Tape& tape, const OnReady& on_ready = {}) const;
@@ -94,6 +108,7 @@ class Trunk {
   StreamGradient block_backward(std::size_t index, const StreamGradient& gradient, const ViewGroups& groups,
                                 Tape::Block& tape) const;
   at::Tensor row_scale(const ViewGroups& groups, std::size_t block, Branch branch) const;
+  LayerNormed final_norm(Stream stream) const;
 
   VitShape shape_;
   Recompute recompute_;

@@ -39,7 +39,8 @@ measured=$(find "$study" -name result.json -exec stat -c '%n %i' {} + | sort)
 
 expect "goes on" 0 '^## quickstart, strong, 4 images$' "$source_dir/launch/scaling-study" "$study" "${how[@]}"
 expect_lines 0 '[Jj]obs without a result|Not every point has a plan'
-expect_lines 4 '^\| +[12] \| +[24] \| +[0-9.]+( \*)? \| +\[[0-9.]+, [0-9.]+\] \|.* [0-9.]+ \([0-9.]+\) \| +[0-9.]+ \([0-9.]+\) \|$'
+expect_lines 4 '^\| +[12] \| +[24] \| +[0-9.]+( \*)? \| +\[[0-9.]+, [0-9.]+\] \| .* % \| +\[[0-9.]+ %, [0-9.]+ %\] \|$'
+expect_lines 4 '^\| +[12] \| +[0-9.]+ % \| .* [0-9.]+ \([0-9.]+\) \| +[0-9.]+ \([0-9.]+\) \|$'
 for line in $measured; do
   [[ $line != /* ]] || path=$line
   [[ $line == /* ]] || [ "$(stat -c %i "$path")" = "$line" ] || complain "$path was measured again"

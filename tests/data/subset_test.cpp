@@ -113,7 +113,7 @@ TEST_F(SubsetTest, PicksByNameAndFillsInTheClass) {
   EXPECT_EQ(list.entries[1].class_name, "class2");
   EXPECT_EQ(list.per_class, std::nullopt);
   EXPECT_EQ(list.seed, std::nullopt);
-  EXPECT_EQ(samples_of_list(set, list, "list"), (std::vector<std::uint64_t>{3, 57}));
+  EXPECT_EQ(samples_of_list(set, NameIndex(set), list, "list"), (std::vector<std::uint64_t>{3, 57}));
 }
 
 TEST_F(SubsetTest, PicksByTheLastPartOfAName) {

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "evaluate/knn.hpp"
 
+#include <ATen/Parallel.h>
 #include <ATen/ops/from_blob.h>
-#include <gtest/gtest.h>
 
 #include <cmath>
 #include <string>
 #include <vector>
 
+#include "base/error.hpp"
 #include "base/hdf5.hpp"
+#include "support/mpi.hpp"
 #include "support/support.hpp"
 
 namespace msn {
@@ -16,46 +18,74 @@ namespace {
 
 constexpr int kClasses = 10;
 
-/// Compares votes, predictions and accuracy with the recorded ones of `group`, in `type`.
-void compare(const std::string& group, const KnnOptions& options, at::ScalarType type, double tolerance) {
-  const h5::File file(test::golden("eval.h5"), h5::Mode::read);
-  auto train = file.read<double>("train");
-  auto test = file.read<double>("test");
-  const auto train_labels = file.read<std::int32_t>("train_label");
-  const auto test_labels = file.read<std::int32_t>("test_label");
-  const at::Tensor train_features = at::from_blob(train.data(), {600, 48}, at::kDouble).to(type);
-  const at::Tensor test_features = at::from_blob(test.data(), {400, 48}, at::kDouble).to(type);
-  const KnnVotes mine = knn(train_features, train_labels, test_features, kClasses, options);
+/// The recorded data of tests/golden/eval.h5 in one type.
+struct Recorded {
+  explicit Recorded(at::ScalarType type)
+      : file(test::golden("eval.h5"), h5::Mode::read),
+        train(file.read<double>("train")),
+        test(file.read<double>("test")),
+        train_labels(file.read<std::int32_t>("train_label")),
+        test_labels(file.read<std::int32_t>("test_label")),
+        reference(knn_reference(at::from_blob(train.data(), {600, 48}, at::kDouble).to(type), train_labels, kClasses)),
+        test_features(at::from_blob(test.data(), {400, 48}, at::kDouble).to(type)) {}
 
-  const auto predictions = file.read<std::int32_t>("knn/" + group + "/prediction");
-  const auto votes = file.read<double>("knn/" + group + "/votes");
-  EXPECT_EQ(mine.predictions, predictions) << group;
-  int right = 0;
-  for (std::size_t i = 0; i < 400; ++i)
-    right += mine.predictions[i] == test_labels[i] ? 1 : 0;
-  EXPECT_DOUBLE_EQ(right / 400.0, file.real_attribute("knn/" + group, "top1")) << group;
-  const at::Tensor got = mine.votes.contiguous();
+  h5::File file;
+  std::vector<double> train, test;
+  std::vector<std::int32_t> train_labels, test_labels;
+  KnnReference reference;
+  at::Tensor test_features;
+};
+
+void expect_votes(const Recorded& recorded, const std::string& group, const at::Tensor& got, double tolerance) {
+  const auto votes = recorded.file.read<double>("knn/" + group + "/votes");
   for (std::size_t i = 0; i < votes.size(); ++i) {
     ASSERT_NEAR(got.const_data_ptr<double>()[i], votes[i], tolerance * (1 + std::abs(votes[i]))) << group << " " << i;
   }
 }
 
-TEST(Knn, VotesAsRecordedInBothPrecisions) {
-  for (const int k : {5, 20}) {
-    const std::string suffix = "_k" + std::to_string(k);
-    compare("weighted" + suffix, {k, 0.07, Vote::weighted}, at::kDouble, 1e-12);
-    // A similarity near 1 is off by some 1e-7, divided by the temperature.
-    compare("weighted" + suffix, {k, 0.07, Vote::weighted}, at::kFloat, 1e-4);
-    compare("majority" + suffix, {k, 0.07, Vote::majority}, at::kDouble, 0);
-    compare("majority" + suffix, {k, 0.07, Vote::majority}, at::kFloat, 0);
+// Both k in one pass, on the ranks of this test.
+void expect_recorded(at::ScalarType type, Vote vote, const std::string& name, double tolerance) {
+  const Recorded recorded(type);
+  const KnnOptions options{{5, 20}, 0.07, vote};
+  const std::vector<at::Tensor> votes = knn_votes(recorded.reference, recorded.test_features, options);
+  const std::vector<Predictions> judged =
+      knn(test::world(), recorded.reference, recorded.test_features, recorded.test_labels, options, 1);
+  for (std::size_t i = 0; i < options.k.size(); ++i) {
+    const std::string group = name + "_k" + std::to_string(options.k[i]);
+    expect_votes(recorded, group, votes[i], tolerance);
+    EXPECT_EQ(judged[i].classes, recorded.file.read<std::int32_t>("knn/" + group + "/prediction")) << group;
+    EXPECT_DOUBLE_EQ(accuracy(judged[i]), recorded.file.real_attribute("knn/" + group, "top1")) << group;
+    EXPECT_DOUBLE_EQ(accuracy(judged[i], 5), recorded.file.real_attribute("knn/" + group, "top5")) << group;
   }
 }
 
-TEST(Knn, CutsKToTheNumberOfNeighbours) {
-  std::vector<float> train{1, 0, 0, 1}, test{0.9f, 0.1f};
-  const KnnVotes votes = knn(at::from_blob(train.data(), {2, 2}, at::kFloat), {1, 0},
-                             at::from_blob(test.data(), {1, 2}, at::kFloat), 2, {20, 0.07, Vote::weighted});
-  EXPECT_EQ(votes.predictions, (std::vector<std::int32_t>{1}));
+TEST(Knn, GivesTheRecordedVotesAndPredictions) {
+  expect_recorded(at::kDouble, Vote::weighted, "weighted", 1e-12);
+  // A similarity near 1 is off by some 1e-7, divided by the temperature.
+  expect_recorded(at::kFloat, Vote::weighted, "weighted", 1e-4);
+  expect_recorded(at::kDouble, Vote::majority, "majority", 0);
+  expect_recorded(at::kFloat, Vote::majority, "majority", 0);
+}
+
+TEST(Knn, RefusesMoreNeighboursThanRows) {
+  check_neighbours(20, {{5, 20}, 0.07, Vote::weighted});
+  try {
+    check_neighbours(19, {{5, 20}, 0.07, Vote::weighted});
+    ADD_FAILURE() << "no error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::usage);
+    EXPECT_NE(std::string(error.what()).find("19 training images, fewer than 20"), std::string::npos) << error.what();
+  }
+}
+
+TEST(Knn, TakesRowsOfZerosForFarFromAll) {
+  std::vector<float> train{1, 0, 0, 1, 0, 0}, test{0, 0};
+  const KnnReference reference =
+      knn_reference(at::from_blob(train.data(), {3, 2}, at::kFloat), std::vector<std::int32_t>{1, 0, 0}, 2);
+  const at::Tensor votes =
+      knn_votes(reference, at::from_blob(test.data(), {1, 2}, at::kFloat), {{3}, 0.07, Vote::weighted})[0];
+  EXPECT_DOUBLE_EQ(votes[0][0].item<double>(), 2);
+  EXPECT_DOUBLE_EQ(votes[0][1].item<double>(), 1);
 }
 
 }  // namespace

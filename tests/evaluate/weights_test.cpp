@@ -8,6 +8,7 @@
 #include <fstream>
 #include <limits>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -210,6 +211,21 @@ TEST_F(CheckpointToExport, IsRefusedIfAValueIsNotFinite) {
     expect_refused(type, "blocks.1.norm2.bias", "not finite");
   expect_refused(ExportType::bf16, "norm.bias", "too large for its new type");
   find(model_to_export(checkpoint, Network::target, ExportType::fp32).model, "norm.bias").read();
+}
+
+TEST(Weights, MayLieInSeveralFiles) {
+  const h5::File file(test::golden("vit_tiny/official.h5"), h5::Mode::read);
+  const test::TempDir dir;
+  const std::vector<NamedTensor> tensors = to_hugging_face_names(golden_tensors(file));
+  std::string map;
+  const std::size_t half = tensors.size() / 2;
+  for (std::size_t i = 0; i < tensors.size(); ++i)
+    map += (i > 0 ? ", \"" : "\"") + tensors[i].name + "\": \"model-" + (i < half ? "1" : "2") + ".safetensors\"";
+  write_safetensors(dir / "model-1.safetensors", std::span(tensors).first(half), {});
+  write_safetensors(dir / "model-2.safetensors", std::span(tensors).subspan(half), {});
+  std::ofstream(dir / std::string(kIndexFile)) << R"({"weight_map": {)" << map << "}}";
+  std::ofstream(dir / "config.json") << R"({"num_attention_heads": 3})";
+  expect_golden(Encoder::from_weights(test::world(), dir.path()), file);
 }
 
 TEST(Weights, AreRefusedByAllRanks) {

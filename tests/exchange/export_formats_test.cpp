@@ -4,13 +4,17 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "base/files.hpp"
 #include "exchange/model_json.hpp"
+#include "exchange/onnx_reader.hpp"
 #include "exchange/tensor_files.hpp"
 #include "exchange/weights_config.hpp"
+#include "support/refusal.hpp"
 #include "support/support.hpp"
 #include "support/vit_tensors.hpp"
 
@@ -66,6 +70,10 @@ std::vector<NamedTensor> trunk_of(std::vector<NamedTensor> tensors) {
   std::erase_if(
       tensors, [](const NamedTensor& tensor) { return tensor.name == "prototypes" || tensor.name.starts_with("fc."); });
   return tensors;
+}
+
+std::string text_of(const std::vector<std::byte>& bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
 nlohmann::json json_of(const std::filesystem::path& file) {
@@ -143,6 +151,64 @@ TEST(ExportFormats, OfTheOfficialCode) {
   EXPECT_EQ(metadata_of(dir / "model.safetensors"), (nlohmann::json{{"format", "pt"}}));
 }
 
+TEST(ExportFormats, OfOnnx) {
+  const test::TempDir dir;
+  write_onnx_folder(model(), dir.path());
+  EXPECT_EQ(files_of(dir.path()), (std::set<std::string>{"README.md", "model.onnx"}));
+  const test::OnnxReadModel onnx = test::read_onnx(read_text(dir / "model.onnx"));
+  EXPECT_EQ(onnx.metadata, (std::map<std::string, std::string>{{"image_size", "12"},
+                                                               {"interpolation", "bicubic"},
+                                                               {"mean", "[0.25,0.5,0.125]"},
+                                                               {"network", "target"},
+                                                               {"std", "[0.229,0.224,0.225]"},
+                                                               {"step", "20"}}));
+  EXPECT_FALSE(onnx.producer_version.empty());
+  ASSERT_EQ(onnx.inputs.size(), 1u);
+  EXPECT_EQ(onnx.inputs[0].shape, (std::vector<std::string>{"batch", "3", "12", "12"}));
+  std::size_t weights = 0, constants = 0;
+  const std::vector<NamedTensor> trunk = trunk_of(model().tensors);
+  for (const test::OnnxReadTensor& tensor : onnx.initializers) {
+    const auto wanted =
+        std::find_if(trunk.begin(), trunk.end(), [&](const auto& one) { return one.name == tensor.name; });
+    if (tensor.name == "as_heads") {  // 2 heads of 4 values for each of 10 tokens.
+      constexpr std::array<std::int64_t, 4> heads{-1, 10, 2, 4};
+      EXPECT_EQ(tensor.raw, std::string(reinterpret_cast<const char*>(heads.data()), sizeof heads));
+      ++constants;
+    }
+    if (wanted == trunk.end()) continue;
+    ++weights;
+    EXPECT_EQ(tensor.shape, wanted->shape) << tensor.name;
+    EXPECT_EQ(tensor.raw, text_of(wanted->read())) << tensor.name;
+  }
+  EXPECT_EQ(weights, trunk.size());
+  EXPECT_EQ(constants, 1u);
+  for (const test::OnnxReadNode& node : onnx.nodes) {
+    if (node.op == "LayerNormalization") {
+      EXPECT_EQ(node.attributes.at("epsilon").f, 1e-6f) << node.name;
+    }
+  }
+
+  const test::TempDir other;
+  ExportedModel online = model();
+  online.network = Network::online;
+  online.training.reset();
+  write_onnx_folder(online, other.path());
+  const test::OnnxReadModel second = test::read_onnx(read_text(other / "model.onnx"));
+  EXPECT_EQ(second.metadata.at("network"), "online");
+  EXPECT_FALSE(second.metadata.contains("step"));
+}
+
+TEST(ExportFormats, OfOnnxAreFloat32) {
+  const test::TempDir dir;
+  ExportedModel half = model();
+  half.dtype = "BF16";
+  for (NamedTensor& tensor : half.tensors)
+    tensor.dtype = "BF16";
+  const std::string refusal = test::refusal([&] { write_onnx_folder(half, dir.path()); }, ExitCode::config);
+  EXPECT_NE(refusal.find("--dtype bf16"), std::string::npos) << refusal;
+  EXPECT_TRUE(std::filesystem::is_empty(dir.path()));
+}
+
 TEST(ExportFormats, HaveAModelCardWithConfigurationAndMetrics) {
   for (const ExportFormat& format : export_formats()) {
     const test::TempDir dir;
@@ -160,7 +226,7 @@ TEST(ExportFormats, HaveNamesOfTheirOwn) {
   std::set<std::string_view> names;
   for (const ExportFormat& format : export_formats())
     EXPECT_TRUE(names.insert(format.name).second);
-  EXPECT_TRUE(names.contains("hf") && names.contains("timm") && names.contains("official"));
+  EXPECT_TRUE(names.contains("hf") && names.contains("timm") && names.contains("official") && names.contains("onnx"));
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""launch/convert-pth there and back: check_convert.py MSN CONVERT GOLDEN, beside tiny/, an official export of GOLDEN."""
+"""launch/convert-pth there and back: check_convert.py MSN CONVERT GOLDEN; beside it lies tiny/, GOLDEN in official form."""
 
 import contextlib
 import io
@@ -72,7 +72,8 @@ torch.save({"state_dict": tiny}, "wrapped.pth")
 torch.save({"teacher": {"backbone." + name: value for name, value in tiny.items()}, "student": tiny}, "dino.pth")
 for name in ("tiny", "wrapped", "dino"):
     run(0, "tensors", name + ".pth", name + ".safetensors")
-    subprocess.run([msn, "import", "--from", name + ".safetensors", "--heads", "3", "--output", "from-" + name], check=True)
+    subprocess.run([msn, "import", "--from", name + ".safetensors", "--heads", "3", "--output", "from-" + name],
+                   check=True)
     subprocess.run([msn, "export", "--weights", "from-" + name, "--format", "hf", "--output", "hf-" + name], check=True)
     expect(name + ": other tensors", equal(safetensors.torch.load_file(f"hf-{name}/model.safetensors"),
                                            safetensors.torch.load_file(golden + "/model.safetensors")))

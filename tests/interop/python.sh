@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# A Python with the packages of launch/setup --interop; sourced with $source_dir set. Sets `python`, an array to be called
-# as "${python[@]}", in which the packages of the named lists of launch/ stand before one another.
+# A Python with the packages of launch/setup --interop; sourced with $source_dir set. use_python sets `python`, an array
+# to be called as "${python[@]}"; of the lists of launch/ that it names the first wins.
 
 # use_python MODULES LIST...: for instance `use_python "torch, timm" interop-older interop`; the modules must load.
 use_python() {
@@ -13,9 +13,9 @@ use_python() {
   # The folder that holds LibTorch's Python part.
   folders+=("${TORCH_PYTHON:-$source_dir/.deps}")
   local IFS=:
-  # Nothing is asked of the network, and nothing is written beside the packages.
-  python=(env "PYTHONPATH=${folders[*]}" PYTHONNOUSERSITE=1 PYTHONDONTWRITEBYTECODE=1 HF_HUB_OFFLINE=1
-    HF_HUB_DISABLE_TELEMETRY=1 TRANSFORMERS_VERBOSITY=error TQDM_DISABLE=1 OMP_NUM_THREADS=1 python3.11)
+  # Nothing is asked of the network.
+  python=(env "PYTHONPATH=${folders[*]}" PYTHONNOUSERSITE=1 HF_HUB_OFFLINE=1 HF_HUB_DISABLE_TELEMETRY=1
+    TRANSFORMERS_VERBOSITY=error TQDM_DISABLE=1 OMP_NUM_THREADS=1 python3.11)
   if ! "${python[@]}" -c "import $modules"; then
     echo "FAIL: this test needs Python 3.11 with $modules: launch/setup --interop installs them"
     exit 1

@@ -148,6 +148,8 @@ class Charts(unittest.TestCase):
             self.assertEqual(values[0], 0)
             self.assertGreaterEqual(values[-1], top * (1 - 1e-9))
             self.assertLess(len(values), 13)
+        self.assertEqual(charts.doublings(1, 1), [1, 2])
+        self.assertEqual(charts.doublings(0.9, 4.1), [0.5, 1, 2, 4, 8])
 
     def test_charts_are_well_formed_and_escape_names(self):
         chart = charts.line_chart("a < b", "ranks", "s", [charts.Line("x & <y>", [(1, 0.0), (4, 2.0)], [(0.0, 0.0), (1.0, 3.0)])])
@@ -157,6 +159,11 @@ class Charts(unittest.TestCase):
         dots = list(tree.iter("{http://www.w3.org/2000/svg}circle"))
         self.assertEqual([float(dot.get("cy")) for dot in dots][0], charts.HEIGHT - charts.BOTTOM)  # 0 lies on the axis.
         self.assertGreater(float(dots[1].get("cx")), float(dots[0].get("cx")))
+        chart = charts.line_chart("a", "x", "y", [charts.Line("p", [(1, 1.0), (2, 2.0), (4, 4.0)])], [1.0, 2.0, 4.0])
+        dots = [(float(dot.get("cx")), float(dot.get("cy"))) for dot in
+                xml.etree.ElementTree.fromstring(chart).iter("{http://www.w3.org/2000/svg}circle")]
+        for axis in (0, 1):  # On logarithmic axes doublings are equally far apart.
+            self.assertAlmostEqual(dots[1][axis] - dots[0][axis], dots[2][axis] - dots[1][axis], places=0)
         xml.etree.ElementTree.fromstring(charts.line_chart("one", "x", "y", [charts.Line("p", [(2, 1.0)])]))
 
     def test_bars_are_as_high_as_their_parts_together(self):
@@ -255,7 +262,7 @@ class Study(Case):
         self.assertEqual(len(self.benches()), 2)
         done = self.study("study")
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertIn("again, for it ended with 78", done.stdout)
+        self.assertIn("again, for it ended with 78: msn: error: played", done.stdout)
 
     def test_a_study_grows_but_does_not_change(self):
         self.assertEqual(self.study(*STUDY).returncode, 0)

@@ -7,6 +7,7 @@ that nobody disturbed; and that they stop where going on makes no sense.
   jobs_test.py MSN SOURCE [SCENARIO...]
 
 The scenarios run side by side: they mostly wait. Ends with 125 where no Slurm can be started."""
+import csv
 import json
 import os
 import shutil
@@ -298,8 +299,39 @@ def no_pmix():
     run.says("srun started 2 ranks without PMIx", 1)
 
 
+# ---- what is no training ----
+
+
+def scaling_study():
+    """On one node and on two, each point by a job of its own; called again it collects what they have measured."""
+    folder, site = (os.path.join(work, "study" + ending) for ending in ("", ".toml"))
+    with open(site, "w", encoding="utf-8") as file:
+        file.write('mpi = "srun"\n')
+    sets = [word for setting in TINY.split() for word in ("--set", setting)]
+    command = [sys.executable, os.path.join(SOURCE, "launch", "scaling-study"), folder, "--config",
+               os.path.join(SOURCE, "configs", "quickstart.toml"), *sets, "--ranks", "1,2", "--batch", "2", "--repeats", "1", "--steps",
+               "3", "--warm-up", "1", "--ranks-per-node", "1", "--sum-max", "64KiB", "--scheduler", "slurm", "--time", "5m", "--site",
+               site, "--msn", MSN]
+    first = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    check(first.returncode == 75 and first.stdout.count(": submitted\n") == 3, first.stdout + first.stderr)
+    results = lambda: sum("result.json" in files for _, _, files in os.walk(folder))
+    await_that(lambda: results() == 3, 120, "three results")
+    last = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    check(last.returncode == 0, last.stdout + last.stderr)
+    with open(os.path.join(folder, "points.csv"), encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    check([(row["ranks"], row["nodes"]) for row in rows] == [("1", "1"), ("2", "2")], str(rows))
+    check(rows[1]["efficiency_of_one_node"] == rows[1]["efficiency"] and float(rows[1]["step_seconds"]) > 0, str(rows))
+    with open(os.path.join(folder, "runs.jsonl"), encoding="utf-8") as file:
+        lines = [json.loads(line) for line in file]
+    for line in lines:
+        hosts = line["provenance"]["hosts"]
+        check(len(hosts) == line["ranks"] and {host["host"] for host in hosts} <= set(slurm.nodes), f"ranks ran on {hosts}")
+        check(line["provenance"]["job"].startswith("Slurm "), line["provenance"]["job"])
+
+
 # The longest first.
-SCENARIOS = [lost_node_of_two, lost_node_of_one, time_limit, end_of_the_job, chain, warned_by_srun_on_one_node,
+SCENARIOS = [lost_node_of_two, lost_node_of_one, time_limit, end_of_the_job, chain, scaling_study, warned_by_srun_on_one_node,
              warned_by_srun_on_two_nodes, warned_by_mpirun_on_one_node, warned_by_mpirun_on_two_nodes, preempted, cancelled,
              crash_loop, bad_configuration, no_pmix]
 speaking = threading.Lock()

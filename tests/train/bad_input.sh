@@ -60,7 +60,7 @@ refused "one rank's weights are spoilt" 77 'rank 1 differs from rank 0 in online
   env MSN_TEST_INJECT=step-2:1:damage "${train[@]}" "$config" "${tiny[@]}" "${data[@]}" --run "$work/r5" --max-steps 5 \
   --set train.check_replicas_every=1
 
-refused "nothing to evaluate" 2 '--run DIR' "$msn" eval knn --train "$work/data" --test "$work/data"
+refused "no network" 2 '--run DIR' "$msn" eval knn --train "$work/data" --test "$work/data"
 refused "run without checkpoint" 74 'no checkpoint' \
   "$msn" eval knn --run "$work/empty" --train "$work/data" --test "$work/data"
 expect "pack without labels" 0 "no labels" "$msn" pack --input "$work/images" --output "$work/p4" --labels none --on-bad skip
