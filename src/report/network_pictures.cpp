@@ -96,11 +96,14 @@ struct TargetNetwork {
         trunk(target, shape) {}
 
   void load(const fs::path& checkpoint) {
-    std::vector<StateTensor> tensors = encoder_state_tensors(Network::target, target);
-    tensors.push_back({"online.prototypes",
-                       prototypes.scalar_type() == at::kFloat ? ElementType::f32 : ElementType::f64,
-                       prototypes.sizes().vec(),
-                       {static_cast<std::byte*>(prototypes.mutable_data_ptr()), prototypes.nbytes()}});
+    const ElementType type = target.type() == at::kFloat ? ElementType::f32 : ElementType::f64;
+    const auto bytes = [](const at::Tensor& tensor) {
+      return std::span(static_cast<std::byte*>(tensor.mutable_data_ptr()), tensor.nbytes());
+    };
+    std::vector<StateTensor> tensors;
+    for (const Segment& segment : target.segments())
+      tensors.push_back({"target." + segment.name, type, segment.shape, bytes(target.value(segment.name))});
+    tensors.push_back({"online.prototypes", type, prototypes.sizes().vec(), bytes(prototypes)});
     read_checkpoint(checkpoint, tensors);
   }
 
