@@ -53,6 +53,13 @@ for form in hf deep/er/timm official; do
   cmp "$work/again-$name/model.safetensors" "$work/hf/model.safetensors" || complain "other bytes"
   cmp "$work/again-$name/config.json" "$work/hf/config.json" || complain "another configuration"
 done
+# Evaluated, the forms are what they were made from.
+for subject in "--run $work/run" "--weights $work/hf" "--weights $work/from-timm"; do
+  # shellcheck disable=SC2086  # an option and its value
+  expect "evaluate $subject" 0 '"top1":' "$msn" eval knn $subject --train "$work/data" --test "$work/data" --k 3 --json
+  grep -o '"top1":[0-9.]*' "$work/out" >>"$work/top1"
+done
+[ "$(sort -u "$work/top1" | wc -l)" = 1 ] || complain "accuracies differ: $(paste -sd ' ' "$work/top1")"
 # A run begins with what was imported, and with what was exported itself.
 expect "begin with an import" 0 "beginning with 41 tensors of $work/from-official \(target_encoder\), prototypes among" \
   "$msn" train "$config" "${tiny[@]}" "${data[@]}" --run "$work/run-import" --set "model.init=$work/from-official" \
