@@ -123,6 +123,11 @@ void MetricsFile::write(const StepMetrics& metrics) {
                                  {"skipped", metrics.skipped}};
   if (metrics.checkpoint.held_seconds) line["checkpoint_seconds"] = *metrics.checkpoint.held_seconds;
   if (metrics.checkpoint.ended) line["checkpoint"] = to_json(*metrics.checkpoint.ended);
+  if (metrics.evaluation) {
+    line["evaluation"] = {{"knn_top1", metrics.evaluation->top1},
+                          {"knn_top5", metrics.evaluation->top5},
+                          {"seconds", metrics.evaluation->seconds}};
+  }
   if (metrics.ranks) line["ranks"] = to_json(*metrics.ranks);
   out_ << line.dump() << '\n' << std::flush;
   if (!out_ && !warned_) {

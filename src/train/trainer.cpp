@@ -115,6 +115,7 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
             std::to_string(world.size()) + " ranks with " + std::to_string(threads) + " threads each, " + backend +
             "; " + std::to_string(input.images) + " images, " + std::to_string(per_epoch) + " steps an epoch, " +
             std::to_string(total) + " in all, " + std::to_string(state.online.count()) + " parameters");
+  if (!options.evaluation.empty()) log::info(options.evaluation);
   for (const std::string& warning : dropped_pixels(config))
     log::warn(warning);
 
@@ -150,14 +151,17 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
   const Clock::time_point start = Clock::now();
   Clock::time_point reported = start;
   Clock::time_point before = start;
+  Evaluations evaluations(options.evaluate, per_epoch * static_cast<std::uint64_t>(config.evaluate.every_epochs),
+                          total);
   const auto check_every = static_cast<std::uint64_t>(config.train.check_replicas_every);
   const auto compares_after = [&](std::uint64_t step) { return check_every > 0 && step % check_every == 0; };
-  // A step begins unless the state is wanted as it is: at the end, and for a checkpoint or a comparison of replicas.
+  // A step begins unless the state is wanted as it is: at the end, for a checkpoint, a measurement or a comparison of
+  // replicas.
   const auto may_begin = [&] {
     const std::uint64_t begun = state.step + steps->under_way();
     if (begun >= last || requests.stop() || steps->under_way() > ahead) return false;
-    return steps->under_way() == 0 ||
-           !(requests.save() || bad.too_many() || saver.due_after(begun) || compares_after(begun));
+    return steps->under_way() == 0 || !(requests.save() || bad.too_many() || saver.due_after(begun) ||
+                                        compares_after(begun) || evaluations.due_after(begun));
   };
   while (steps->under_way() > 0 || may_begin()) {
     if (may_begin()) {
@@ -180,8 +184,9 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
     }
     inject_into_state(state, world.rank());
 
-    const RankFacts mine{done.batch.wait_seconds, done.batch.bad.size(), requests.poll(saver.save_seconds()),
-                         saver.ready(), sections.take_times()};
+    const RankFacts mine{done.batch.wait_seconds, done.batch.bad.size(),
+                         requests.poll(saver.save_seconds() + evaluations.seconds_after(state.step + 1)), saver.ready(),
+                         sections.take_times()};
     sections.enter(Section::reduce);
     StepMetrics metrics = gather_metrics(done.report, mine, communicator);
     if (stop_wish_of(metrics.wishes.stop).cause == StopCause::taken_over) lease.agree(world);
@@ -203,6 +208,12 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
       saver.check_replicas();
     }
     saver.advance(metrics.savers_ready);
+    if (state_is_here && evaluations.due_after(state.step)) {
+      if (requests.stop() || bad.too_many())
+        evaluations.leave_out(state.step);
+      else
+        metrics.evaluation = evaluations.run(state.step, metrics.epoch + 1, state, sections);
+    }
     if (state_is_here) {
       if (state.step == last || requests.stop() || bad.too_many()) {
         saver.save();
