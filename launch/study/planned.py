@@ -24,19 +24,19 @@ def write_calibration(folder: str, found: dict[sweeps.Point, Measured]) -> dict[
 
 
 def others(point: sweeps.Point, files: dict[sweeps.Point, str]) -> tuple[list[str], str]:
-    """The measurements to plan a point with: all but those of its model, input and number of ranks; where there are no
-    others its own, which is then said."""
-    rest = [file for other, file in files.items()
-            if (other.model, other.input, other.ranks) != (point.model, point.input, point.ranks)]
+    """The measurements to plan a point with: all but those of its model on as many ranks; where there are no others its own,
+    which is then said."""
+    rest = [file for other, file in files.items() if (other.model, other.ranks) != (point.model, point.ranks)]
     return (rest, "the other points") if rest else ([files[point]], "itself")
 
 
-def command(row: Row, folder: str, settings: sweeps.Settings, program: list[str], gpu: str, files: list[str]) -> list[str]:
+def command(row: Row, folder: str, settings: sweeps.Settings, program: list[str], target: list[str], files: list[str]) -> list[str]:
+    """`target`: --gpu, and maybe --link."""
     point = row.measured.point
     data = "synthetic" if point.input == sweeps.SYNTHETIC else "images"
     return [*program, "plan", jobs.config_of(folder, point.model.config), *jobs.sets_of(settings, point), "--set",
             f"train.global_batch={point.ranks * point.batch}", "--set", f"data.input={data}", "--images", str(IMAGES), "--gpus",
-            str(point.ranks), "--gpu", gpu, "--gpus-per-node", str(settings.ranks_per_node or point.ranks),
+            str(point.ranks), *target, "--gpus-per-node", str(settings.ranks_per_node or point.ranks),
             *[word for file in files for word in ("--calibrate", file)], "--json"]
 
 
@@ -56,7 +56,7 @@ def ask(words: list[str]) -> tuple[dict, str]:
 
 
 def add_plans(rows: list[Row], found: dict[sweeps.Point, Measured], folder: str, settings: sweeps.Settings, program: list[str],
-              gpu: str, sums: list[str]) -> str:
+              target: list[str], sums: list[str]) -> str:
     """Gives each row its plan. Returns why some have none; empty: all have one."""
     files = write_calibration(folder, found)
     known: dict[sweeps.Point, tuple[dict, str]] = {}
@@ -65,7 +65,7 @@ def add_plans(rows: list[Row], found: dict[sweeps.Point, Measured], folder: str,
         point = row.measured.point
         if point not in known:
             calibration, by = others(point, files)
-            plan, why = ask(command(row, folder, settings, program, gpu, [*calibration, *sums]))
+            plan, why = ask(command(row, folder, settings, program, target, [*calibration, *sums]))
             known[point] = ({**plan, "by": by} if plan else {}, why)
         row.planned = known[point][0]
         problem = problem or known[point][1]

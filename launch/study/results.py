@@ -10,6 +10,7 @@ from scheduler.refusal import Refusal
 from . import sweep as sweeps
 
 RESULT = "result.json"
+BUSY = 0.05  # Of a host's cores, used by other processes: from here on a measurement says little.
 REMEDY = "measurements that differ in it do not mix: take another folder, or remove the runs of one side"
 # Of a line's provenance. Hosts may differ, but not by what they are.
 SAME = {"version": "version of msn", "torch": "LibTorch", "mpi": "MPI", "instruction_set": "instruction set",
@@ -60,6 +61,11 @@ def what_must_be_same(line: dict) -> dict[str, object]:
     for name, value in origin.get("environment", {}).items():
         same[f"variable {name}"] = value
     return same
+
+
+def is_busy(line: dict) -> bool:
+    """Whether other processes took the cores while steps were measured."""
+    return line.get("others_cpu_share", 0) > BUSY
 
 
 class Alike:

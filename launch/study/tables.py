@@ -6,10 +6,9 @@ import csv
 import io
 from typing import Callable
 
-from .results import what_must_be_same
+from .results import BUSY, what_must_be_same
 from .scaling import PARTS, Row
 
-BUSY = 0.05  # Of a host's cores, used by other processes: from here on a measurement is marked.
 GIB = 1 << 30
 DEFINITIONS = """\
 A step's time is that of the slowest rank; of a point the median over jobs of each job's median step (p10 and p90 likewise), and
@@ -77,7 +76,7 @@ def points_csv(rows: list[Row]) -> str:
     return text.getvalue()
 
 
-SPEEDS = ["ranks", "images a rank", "step ms", "jobs", "p10", "p90", "images/s", "speed-up", "efficiency", "by jobs", "of one node"]
+SPEEDS = ["ranks", "images a rank", "step ms", "least, greatest job", "p10", "p90", "images/s", "speed-up", "efficiency", "by jobs", "of one node"]
 WHERE = ["ranks", *PARTS, "memory GiB", "planned ms", "planned GiB"]
 
 

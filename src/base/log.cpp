@@ -1,15 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/log.hpp"
 
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/dist_sink.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <utility>
 
 #include "base/error.hpp"
+#include "base/terminal.hpp"
 
 namespace msn::log {
 namespace {
@@ -22,9 +29,45 @@ const std::shared_ptr<spdlog::sinks::dist_sink_mt>& files() {
   return sinks;
 }
 
+/// Standard error, with the live line kept below what is logged.
+class ErrorSink : public spdlog::sinks::base_sink<std::mutex> {
+ public:
+  void show(std::string_view text) {
+    const std::lock_guard lock(mutex_);
+    const auto room = static_cast<std::size_t>(std::max(1, terminal_columns(STDERR_FILENO) - 1));
+    std::string cut = one_line(text).substr(0, room);  // The last column makes some terminals wrap.
+    if (cut.empty() && live_.empty()) return;
+    live_ = std::move(cut);
+    rewrite_line(STDERR_FILENO, live_);
+  }
+
+ protected:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    if (!live_.empty()) rewrite_line(STDERR_FILENO, "");
+    inner_.log(message);
+    if (live_.empty()) return;
+    inner_.flush();
+    rewrite_line(STDERR_FILENO, live_);
+  }
+  void flush_() override { inner_.flush(); }
+  void set_pattern_(const std::string& pattern) override { inner_.set_pattern(pattern); }
+  void set_formatter_(std::unique_ptr<spdlog::formatter> formatter) override {
+    inner_.set_formatter(std::move(formatter));
+  }
+
+ private:
+  spdlog::sinks::stderr_color_sink_st inner_;
+  std::string live_;
+};
+
+const std::shared_ptr<ErrorSink>& standard_error() {
+  static const auto sink = std::make_shared<ErrorSink>();
+  return sink;
+}
+
 std::shared_ptr<spdlog::logger> logger() {
   if (auto existing = spdlog::get(kName)) return existing;
-  auto sink = std::make_shared<spdlog::sinks::stderr_color_sink_mt>();
+  const std::shared_ptr<ErrorSink>& sink = standard_error();
   auto made = std::make_shared<spdlog::logger>(kName, spdlog::sinks_init_list{sink, files()});
   made->set_pattern("%Y-%m-%d %H:%M:%S %^%l%$ %v");
   made->flush_on(spdlog::level::info);
@@ -50,6 +93,19 @@ void add_file(const std::filesystem::path& file) {
 
 void leave_files() {
   files()->set_sinks({});
+}
+
+bool has_live_line() {
+  return logger()->should_log(spdlog::level::info) && is_terminal(STDERR_FILENO);
+}
+void show_live(std::string_view text) {
+  if (has_live_line()) standard_error()->show(text);
+}
+void info_beside_live(std::string_view text) {
+  if (!has_live_line()) return info(text);
+  const std::string line = one_line(text);
+  files()->log(spdlog::details::log_msg(kName, spdlog::level::info, line));
+  files()->flush();
 }
 
 void info(std::string_view text) {

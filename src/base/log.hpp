@@ -18,6 +18,14 @@ void add_file(const std::filesystem::path& file);
 /// No line goes to a file from now on. Any thread.
 void leave_files();
 
+/// Whether this process shows a live line: it has a voice, and standard error is a terminal (is_terminal).
+bool has_live_line();
+/// Has the terminal show `text`, cut to its width, below whatever is logged from now on; empty: nothing any more. Where
+/// there is no live line nothing happens.
+void show_live(std::string_view text);
+/// A line that the live line makes needless: where there is one, only files get it.
+void info_beside_live(std::string_view text);
+
 void info(std::string_view text);
 void warn(std::string_view text);
 /// A warning that is heard from every rank; the caller says which rank it is.

@@ -1,23 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/progress.hpp"
 
-#include <sys/ioctl.h>
-
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
-#include <string_view>
 #include <utility>
 
 #include "base/log.hpp"
+#include "base/terminal.hpp"
 
 namespace msn {
 
-namespace {
-
 using std::chrono::milliseconds;
 
-/// 1234567 as "1,234,567".
 std::string with_commas(std::uint64_t number) {
   std::string text = std::to_string(number);
   for (auto at = static_cast<std::ptrdiff_t>(text.size()) - 3; at > 0; at -= 3)
@@ -25,8 +19,7 @@ std::string with_commas(std::uint64_t number) {
   return text;
 }
 
-/// "45 s", "12 min", "3 h 20 min".
-std::string duration(double seconds) {
+std::string duration_text(double seconds) {
   const auto whole = static_cast<std::uint64_t>(std::ceil(seconds));
   if (whole < 100) return std::to_string(whole) + " s";
   const std::uint64_t minutes = (whole + 59) / 60;
@@ -34,33 +27,13 @@ std::string duration(double seconds) {
   return std::to_string(minutes / 60) + " h " + std::to_string(minutes % 60) + " min";
 }
 
-bool is_terminal(int descriptor) {
-  const char* kind = std::getenv("TERM");
-  return ::isatty(descriptor) == 1 && kind != nullptr && std::string_view(kind) != "dumb";
-}
-
-int columns_of(int descriptor) {
-  winsize size{};
-  return ::ioctl(descriptor, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
-}
-
-void write_all(int descriptor, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t written = ::write(descriptor, text.data(), text.size());
-    if (written <= 0) return;  // Progress is not worth an error.
-    text.remove_prefix(static_cast<std::size_t>(written));
-  }
-}
-
-}  // namespace
-
 std::string progress_text(const ProgressState& state) {
   std::string text = state.doing + " " + with_commas(state.done) + " of " + with_commas(state.total) + " " + state.unit;
   const double rate = state.seconds > 0 ? static_cast<double>(state.done) / state.seconds : 0;
   if (rate > 0) {
     text += ", " + with_commas(static_cast<std::uint64_t>(std::llround(rate))) + " a second";
     if (state.done < state.total)
-      text += ", " + duration(static_cast<double>(state.total - state.done) / rate) + " left";
+      text += ", " + duration_text(static_cast<double>(state.total - state.done) / rate) + " left";
   }
   return state.note.empty() ? text : text + ", " + state.note;
 }
@@ -99,8 +72,7 @@ void Progress::update(std::uint64_t done, std::uint64_t total, const std::string
   state_.note = note;
   state_.seconds = std::chrono::duration<double>(now - start_).count();
   if (terminal_) {
-    // Back to the first column, the line, and what an older longer one left behind it.
-    write_all(descriptor_, "\r" + progress_bar(state_, columns_of(descriptor_)) + "\x1b[K");
+    rewrite_line(descriptor_, progress_bar(state_, terminal_columns(descriptor_)));
     drawn_ = true;
   } else {
     log::info(progress_text(state_));
@@ -108,7 +80,7 @@ void Progress::update(std::uint64_t done, std::uint64_t total, const std::string
 }
 
 void Progress::clear() {
-  if (drawn_) write_all(descriptor_, "\r\x1b[K");
+  if (drawn_) rewrite_line(descriptor_, "");
   drawn_ = false;
 }
 

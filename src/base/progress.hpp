@@ -11,6 +11,11 @@
 
 namespace msn {
 
+/// 1234567 as "1,234,567".
+std::string with_commas(std::uint64_t number);
+/// "45 s", "12 min", "3 h 20 min"; rounded up.
+std::string duration_text(double seconds);
+
 struct ProgressState {
   std::string doing;  ///< "packing"
   std::string unit;   ///< "images"

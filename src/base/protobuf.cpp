@@ -9,7 +9,7 @@ namespace msn {
 namespace {
 
 /// How the value of a field is stored.
-enum class WireType : std::uint32_t { varint = 0, sized = 2, fixed32 = 5 };
+enum class WireType : std::uint32_t { varint = 0, fixed64 = 1, sized = 2, fixed32 = 5 };
 
 std::uint64_t tag(std::uint32_t field, WireType type) {
   MSN_CHECK(field >= 1 && field < std::uint32_t{1} << 29);
@@ -38,6 +38,13 @@ void ProtobufMessage::add_integer(std::uint32_t field, std::int64_t value) {
 void ProtobufMessage::add_float(std::uint32_t field, float value) {
   add_varint(tag(field, WireType::fixed32));
   add_fixed32(std::bit_cast<std::uint32_t>(value));
+}
+
+void ProtobufMessage::add_double(std::uint32_t field, double value) {
+  add_varint(tag(field, WireType::fixed64));
+  const auto bits = std::bit_cast<std::uint64_t>(value);
+  add_fixed32(static_cast<std::uint32_t>(bits));
+  add_fixed32(static_cast<std::uint32_t>(bits >> 32));
 }
 
 void ProtobufMessage::add_bytes(std::uint32_t field, std::string_view value) {

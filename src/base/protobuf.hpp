@@ -17,6 +17,7 @@ class ProtobufMessage {
   /// int32, int64, bool, enum.
   void add_integer(std::uint32_t field, std::int64_t value);
   void add_float(std::uint32_t field, float value);
+  void add_double(std::uint32_t field, double value);
   /// string, bytes.
   void add_bytes(std::uint32_t field, std::string_view value);
   void add_message(std::uint32_t field, const ProtobufMessage& value);

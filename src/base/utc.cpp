@@ -21,6 +21,11 @@ std::string to_the_second(Clock::time_point time) {
 
 }  // namespace
 
+double unix_time() {
+  const auto since = Clock::now().time_since_epoch();  // Of 1970, by C++20.
+  return static_cast<double>(std::chrono::floor<std::chrono::milliseconds>(since).count()) / 1000;
+}
+
 std::string utc_text(Clock::time_point time) {
   return to_the_second(time) + "Z";
 }

@@ -8,6 +8,9 @@
 
 namespace msn {
 
+/// Now, in seconds since 1970, to the millisecond.
+double unix_time();
+
 /// "2026-03-01T08:30:00Z".
 std::string utc_text(std::chrono::system_clock::time_point time);
 /// "2026-03-01T08:30:00.250Z", always of that length.

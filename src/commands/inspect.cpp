@@ -13,6 +13,7 @@
 #include "commands/inspect_data.hpp"
 #include "commands/inspect_run.hpp"
 #include "commands/path_kind.hpp"
+#include "train/metrics_csv.hpp"
 
 namespace msn {
 
@@ -25,6 +26,7 @@ struct Options {
   std::string path;
   bool statistics = false;
   std::uint64_t sample = 0;
+  std::filesystem::path csv;
   bool json = false;
 };
 
@@ -48,11 +50,18 @@ json describe(const Options& options) {
   if (options.statistics && kind != PathKind::data_set) {
     throw usage_error("--statistics is for data sets", options.path, "leave it out");
   }
+  if (!options.csv.empty() && kind != PathKind::run) {
+    throw usage_error("--csv is for run folders", options.path, "name the folder of a run, or leave it out");
+  }
   switch (kind) {
     case PathKind::checkpoint:
       return describe_checkpoint(options.path);
-    case PathKind::run:
-      return describe_run(options.path);
+    case PathKind::run: {
+      json facts = describe_run(options.path);
+      if (!options.csv.empty())
+        facts["csv"] = {{"file", options.csv.string()}, {"steps", write_metrics_csv(options.path, options.csv)}};
+      return facts;
+    }
     case PathKind::data_set:
       break;
   }
@@ -104,10 +113,12 @@ Command make_inspect_command(CLI::App& parent) {
   app->add_option("--sample", options->sample, "With --statistics: look at this many images, evenly spaced, not at all")
       ->check(CLI::PositiveNumber)
       ->needs(statistics);
+  app->add_option("--csv", options->csv, "Write the metrics of a run's steps to this file, as a table (CSV)");
   app->add_flag("--json", options->json, "Print one line of JSON");
   app->footer(
       "Example:\n"
       "  msn inspect runs/first\n"
+      "  msn inspect runs/first --csv first.csv\n"
       "  msn inspect runs/first/checkpoints/step-00012500\n"
       "  msn inspect data/photos --statistics --sample 10000");
   return {app, [options](World& world) { inspect(world, *options); }};

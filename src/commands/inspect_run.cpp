@@ -103,6 +103,10 @@ std::string run_text(const json& facts) {
     for (const json& name : aside)
       text += "  " + one_line(name.get<std::string>()) + "\n";
   }
+  if (facts.contains("csv")) {
+    const json& csv = facts.at("csv");
+    text += csv.at("steps").dump() + " steps in " + one_line(csv.at("file").get<std::string>()) + "\n";
+  }
   return text;
 }
 

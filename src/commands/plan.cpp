@@ -94,7 +94,7 @@ void print_times(const Estimate& result, const PlannedMachine& machine) {
   row("between them", parts.between);
   row("update", parts.update);
   row("sum of gradients, not hidden", parts.gradients);
-  row("small collectives", parts.small);
+  row(machine.gpu == nullptr ? "waiting for other ranks" : "small collectives", parts.small);
   row("waiting for images", parts.input);
   std::printf("gradients         %s, summed in %.2f ms\n", size_text(result.gradient_bytes).c_str(),
               1e3 * result.gradient_seconds);

@@ -19,6 +19,7 @@
 #include "comm/cores.hpp"
 #include "comm/devices.hpp"
 #include "comm/job.hpp"
+#include "comm/mpi_version.hpp"
 #include "commands/version.hpp"
 #include "train/surroundings.hpp"
 

@@ -11,9 +11,9 @@
 #include "comm/devices.hpp"
 #include "comm/exchange_trial.hpp"
 #include "comm/job.hpp"
+#include "comm/mpi_version.hpp"
 #include "comm/shared_folder.hpp"
 #include "commands/self_test_report.hpp"
-#include "commands/version.hpp"
 
 namespace msn {
 

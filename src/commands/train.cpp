@@ -17,6 +17,7 @@
 #include "comm/world.hpp"
 #include "commands/device_option.hpp"
 #include "commands/dry_run.hpp"
+#include "commands/end_table.hpp"
 #include "commands/replay.hpp"
 #include "config/config.hpp"
 #include "evaluate/online_knn.hpp"
@@ -110,18 +111,8 @@ void run(const World& world, const Arguments& arguments) {
   const TrainResult result = train(world, config, options);
   const bool stopped = result.stopped.cause != StopCause::none;
   if (world.rank() == 0) {
-    std::printf(
-        "%s after step %llu of %llu, %llu images seen, %.1f images/s; checkpoint %s\n", stopped ? "stopped" : "done",
-        static_cast<unsigned long long>(result.step), static_cast<unsigned long long>(result.total_steps),
-        static_cast<unsigned long long>(result.images_seen), result.images_per_second, result.checkpoint.c_str());
-    if (result.bad_samples > 0) {
-      std::printf("%llu bad samples were replaced; the log names each once\n",
-                  static_cast<unsigned long long>(result.bad_samples));
-    }
-    if (result.skipped > 0) {
-      std::printf("%llu steps were left out because they were not finite; the log names each\n",
-                  static_cast<unsigned long long>(result.skipped));
-    }
+    for (const std::string& line : end_table(result, config, options))
+      std::printf("%s\n", line.c_str());
     if (arguments.json) {
       const nlohmann::ordered_json line = {{"command", "train"},
                                            {"step", result.step},
@@ -208,6 +199,7 @@ Command make_train_command(CLI::App& parent) {
       "runs/cifar10/bundles/step-00000123.json\n"
       "SIGUSR1, SIGUSR2, SIGTERM (runtime.stop_signals), touch RUN/stop and the end of a batch job stop it with a\n"
       "checkpoint and exit code 75; touch RUN/save asks for a checkpoint; RUN/status.json says how it is.\n"
+      "tensorboard --logdir RUN/tensorboard shows its metrics, also while it trains.\n"
       "Run the same command again to go on after an interruption.");
   app->parse_complete_callback([arguments, forced] {
     if (arguments->options.run.empty() && !arguments->dry_run) {

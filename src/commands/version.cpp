@@ -1,25 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "commands/version.hpp"
 
-#include <mpi.h>
-
-#include <algorithm>
-
 #include "base/hdf5.hpp"
 #include "build_table.hpp"
+#include "comm/mpi_version.hpp"
 
 namespace msn {
 
 std::string program_version() {
   return kProgramVersion;
-}
-
-std::string mpi_version() {
-  char text[MPI_MAX_LIBRARY_VERSION_STRING] = "";
-  int length = 0;
-  MPI_Get_library_version(text, &length);
-  const std::string version(text);
-  return version.substr(0, std::min(version.find(','), version.find('\n')));
 }
 
 std::string version_text(const std::vector<std::pair<std::string, std::string>>& more) {

@@ -11,9 +11,6 @@ namespace msn {
 /// rows (name, value) of libraries that this file must not know.
 std::string version_text(const std::vector<std::pair<std::string, std::string>>& more = {});
 
-/// Name and version of the MPI library that is loaded, as "Open MPI v4.1.4". Allowed before MPI is up.
-std::string mpi_version();
-
 /// The program's own version, as "0.1.0 (2913ccc6a8)".
 std::string program_version();
 

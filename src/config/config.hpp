@@ -183,6 +183,8 @@ struct RuntimeConfig {
   std::vector<std::string> stop_signals{"USR1", "USR2", "TERM"};  ///< Of stop_signal_names(), none twice.
   bool allow_slow_bf16 = false;                                   ///< bf16 also on a processor that only emulates it.
   bool job_end = true;  ///< Training stops in time before the job ends, if the environment tells when.
+  bool tensorboard = true;  ///< Metrics also as event files of TensorBoard, below the run folder.
+  bool monitors = true;     ///< Rank 0 measures the rank of the features and warns of collapse.
 
   bool operator==(const RuntimeConfig&) const = default;
 };

@@ -181,6 +181,8 @@ const Key kKeys[] = {
      NamesField{stop_signal_names(), [](Config& c) -> std::vector<std::string>& { return c.runtime.stop_signals; }},
      Effect::none},
     {"runtime", "job_end", SwitchField{[](Config& c) -> bool& { return c.runtime.job_end; }}, Effect::none},
+    {"runtime", "tensorboard", SwitchField{[](Config& c) -> bool& { return c.runtime.tensorboard; }}, Effect::none},
+    {"runtime", "monitors", SwitchField{[](Config& c) -> bool& { return c.runtime.monitors; }}, Effect::none},
 };
 
 DataSetConfig& last_set(Config& c) {

@@ -11,7 +11,7 @@
 #include "comm/world.hpp"
 #include "data/dataset.hpp"
 #include "evaluate/features.hpp"
-#include "evaluate/training_views.hpp"
+#include "evaluate/labelled_samples.hpp"
 
 namespace msn {
 

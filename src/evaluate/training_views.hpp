@@ -11,7 +11,6 @@
 #include "config/config.hpp"
 #include "data/dataset.hpp"
 #include "data/rand_augment.hpp"
-#include "evaluate/labelled_samples.hpp"
 
 namespace msn {
 

@@ -24,19 +24,21 @@ std::span<const NamedPart> loss_parts() {
 }
 
 at::Tensor values_of(const LossParts& parts) {
-  at::Tensor values = at::empty({kLossParts}, at::kDouble);
+  at::Tensor values = at::empty({kLossValues}, at::kDouble);
   double* value = values.mutable_data_ptr<double>();
   for (const NamedPart& part : loss_parts())
     *value++ = parts.*part.value;
+  *value = parts.mean_entropy;
   return values;
 }
 
 LossParts parts_of(const at::Tensor& values) {
-  MSN_CHECK(values.is_cpu() && values.is_contiguous() && values.numel() == kLossParts);
+  MSN_CHECK(values.is_cpu() && values.is_contiguous() && values.numel() == kLossValues);
   LossParts parts;
   const double* value = values.const_data_ptr<double>();
   for (const NamedPart& part : loss_parts())
     parts.*part.value = *value++;
+  parts.mean_entropy = *value;
   return parts;
 }
 

@@ -114,8 +114,10 @@ LossResult loss_in(const at::Tensor& z, const at::Tensor& h, const at::Tensor& p
   message[k].fill_(sharpened.total);
   communicator.sum(message, "mean prediction");
   const at::Tensor mean_probs = message.narrow(0, 0, k) / communicator.size();
-  const at::Tensor mean_over_prior = mean_probs.log() - log_prior;  // In logarithms.
+  const at::Tensor log_mean = mean_probs.log();
+  const at::Tensor mean_over_prior = log_mean - log_prior;  // In logarithms.
   parts.me_max = (mean_probs * mean_over_prior).sum().item<double>();
+  parts.mean_entropy = -(mean_probs * log_mean).sum().item<double>();
 
   result.targets =
       config.sinkhorn > 0 ? sinkhorn(result.sharpened, message[k], config.sinkhorn, communicator) : result.sharpened;

@@ -12,7 +12,7 @@
 namespace msn {
 
 struct LossResult {
-  at::Tensor values;       ///< The parts in the order of loss_parts(), float64 [kLossParts], where z is.
+  at::Tensor values;       ///< As values_of(parts), where z is.
   LossParts parts;         ///< The same on the host, if z is in its memory: else only the device knows them yet.
   at::Tensor dz;           ///< Gradient of z, [anchor rows, out].
   at::Tensor dprototypes;  ///< This rank's gradient of the prototypes, [K, out]. The official code sums it over ranks.

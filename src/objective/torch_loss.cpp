@@ -117,7 +117,8 @@ LossResult torch_msn_loss(const at::Tensor& z, const at::Tensor& h, const at::Te
   const at::Tensor message = at::cat({sum_of_rows(p.values).div_(count), sum_of_all(result.sharpened).unsqueeze(0)});
   communicator.sum(message, "mean prediction");
   const at::Tensor mean_probs = message.narrow(0, 0, k) / communicator.size();
-  const at::Tensor mean_over_prior = mean_probs.log() - log_prior;  // In logarithms.
+  const at::Tensor log_mean = mean_probs.log();
+  const at::Tensor mean_over_prior = log_mean - log_prior;  // In logarithms.
   result.targets = config.sinkhorn > 0
                        ? torch_sinkhorn(result.sharpened, message.select(0, k), config.sinkhorn, communicator)
                        : result.sharpened;
@@ -130,8 +131,9 @@ LossResult torch_msn_loss(const at::Tensor& z, const at::Tensor& h, const at::Te
   const at::Tensor entropy = sum_of_all(p.values * p.log).div_(-count);
   const at::Tensor cross_entropy = sum_of_all(targets * p.log).div_(-count);
   const at::Tensor loss = cross_entropy + me_max * config.me_max + entropy * config.entropy;
-  result.values =
-      at::stack({loss, cross_entropy, me_max, entropy, facts.prototypes_used, facts.max_target, facts.min_target});
+  const at::Tensor mean_entropy = (mean_probs * log_mean).sum().neg();
+  result.values = at::stack({loss, cross_entropy, me_max, entropy, facts.prototypes_used, facts.max_target,
+                             facts.min_target, mean_entropy});
 
   // d me-max / d prediction = log(mean / prior) + 1.
   const at::Tensor slopes = (mean_over_prior + 1).mul_(config.me_max).to(z.scalar_type());

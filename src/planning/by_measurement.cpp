@@ -40,7 +40,12 @@ double models_apart(const Config& a, const Config& b) {
          0.5 * apart(number(first.depth), number(second.depth));
 }
 
-/// Less than 1 only between steps of one precision.
+/// Loader threads share the cores with those that compute.
+double inputs_apart(const Config& a, const Config& b) {
+  return a.data.input != b.data.input ? 0.5 : 0;
+}
+
+/// 0 between steps of one precision on as many threads.
 double kinds_apart(const MeasuredStep& step, const Config& config) {
   const int threads = config.runtime.threads;
   return 100.0 * (step.config.train.precision != config.train.precision) +
@@ -51,7 +56,8 @@ const Known* nearest(const std::vector<Known>& all, const Config& config, const 
                      const PlannedMachine& machine) {
   const auto distance = [&](const Known& known) {
     return kinds_apart(*known.step, config) + 4 * models_apart(known.step->config, config) +
-           apart(known.step->ranks_per_host, machine.ranks_per_node) + 0.5 * apart(known.step->ranks, machine.ranks) +
+           inputs_apart(known.step->config, config) + apart(known.step->ranks_per_host, machine.ranks_per_node) +
+           0.5 * apart(known.step->ranks, machine.ranks) +
            0.2 * apart(static_cast<double>(known.plan.local_batch), static_cast<double>(plan.local_batch));
   };
   const Known* found = nullptr;
@@ -86,7 +92,8 @@ std::optional<Slowdown> by_a_pair(const std::vector<Known>& all, const MeasuredS
       if (here.step->ranks_per_host != step.ranks_per_host || kinds_apart(*here.step, config) > 1e-9) continue;
       if (models_apart(there.step->config, here.step->config) > 1e-9) continue;
       const double distance =
-          models_apart(there.step->config, config) +
+          models_apart(there.step->config, config) + inputs_apart(there.step->config, here.step->config) +
+          0.5 * inputs_apart(there.step->config, config) +
           apart(static_cast<double>(there.plan.local_batch), static_cast<double>(here.plan.local_batch));
       if (distance >= least) continue;
       least = distance;

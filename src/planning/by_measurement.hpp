@@ -28,12 +28,12 @@ struct StepByMeasurement {
   std::vector<std::string> notes;
 };
 
-/// The planned step in proportion to the measured one that is most like it, by precision, threads, model, ranks of a
-/// host and batch. Ranks of a host slow each other down, as they share its caches and memory: where the measured step
-/// had fewer or more of them on its host, its times are corrected by how two other measurements of one model differ,
-/// which had as many ranks on their hosts as the one and the other; without such a pair by the rates of a large product
-/// and of a plain copy that were measured among as many ranks; without those not at all, which a note says. nullopt if
-/// no step of the kind of machine was measured. `images`: of the data set.
+/// The planned step in proportion to the measured one that is most like it, by precision, threads, model, input,
+/// ranks of a host and batch. Ranks of a host slow each other down, as they share its caches and memory: where the
+/// measured step had fewer or more of them on its host, its times are corrected by how two other measurements of one
+/// model differ, which had as many ranks on their hosts as the one and the other; without such a pair by the rates of a
+/// large product and of a plain copy that were measured among as many ranks; without those not at all, which a note
+/// says. nullopt if no step of the kind of machine was measured. `images`: of the data set.
 std::optional<StepByMeasurement> step_by_measurement(const Config& config, const RunPlan& plan,
                                                      const PlannedMachine& machine, const Assumptions& assumptions,
                                                      std::uint64_t images);

@@ -206,7 +206,11 @@ Estimate estimate(const Config& wanted, const PlannedMachine& machine, const Ass
     throw usage_error("processors have no data sheet that would do", "--gpu cpu",
                       "measure one: msn bench step CONFIG --json > step.json, then --calibrate step.json");
   }
-  if (!measured || !measured->has_waits) add_messages(config, machine, assumptions, result);
+  add_messages(config, machine, assumptions, result);
+  if (measured && measured->has_waits) {  // Among as many ranks, all of them together.
+    result.parts.gradients = 0;
+    result.parts.small = measured->parts.small;
+  }
   add_input(config, machine, assumptions, result);
   if (machine.gpu != nullptr && machine.gpu->peak(config.train.precision) > 0) {
     result.model_flops_share = result.plan.image_flops * static_cast<double>(result.plan.local_batch) /

@@ -150,6 +150,10 @@ std::string grid_svg(const Axis& steps, const Axis& values) {
   return "<path class=\"grid\" d=\"" + path + "\"/>";
 }
 
+std::string kind_of(const ChartMark& mark) {
+  return mark.kind == ChartMark::Kind::restart ? "restart" : "collapse";
+}
+
 /// References and marks with their names, as lines of the SVG and as text over it.
 struct Notes {
   std::string svg, text;
@@ -167,8 +171,8 @@ Notes notes_of(const Chart& chart, const Axis& steps, const Axis& values) {
   for (const ChartMark& mark : chart.marks) {
     const double x = steps.place(mark.step);
     if (!(x >= 0 && x <= 1)) continue;
-    notes.svg += "<path class=\"mark\" d=\"M" + std::to_string(std::lround(kBox * x)) + " 0v10000\"><title>" +
-                 escape(mark.name) + "</title></path>";
+    notes.svg += "<path class=\"mark " + kind_of(mark) + "\" d=\"M" + std::to_string(std::lround(kBox * x)) +
+                 " 0v10000\"><title>" + escape(mark.name) + "</title></path>";
   }
   return notes;
 }
@@ -180,7 +184,12 @@ std::string legend_html(const Chart& chart) {
     if (line.last) out += " <b>" + html::number(*line.last) + "</b>";
     out += "</li>";
   }
-  if (!chart.marks.empty()) out += "<li><i class=\"mark\"></i>restart</li>";
+  for (const ChartMark::Kind kind : {ChartMark::Kind::restart, ChartMark::Kind::collapse}) {
+    const auto mark =
+        std::find_if(chart.marks.begin(), chart.marks.end(), [&](const ChartMark& one) { return one.kind == kind; });
+    if (mark != chart.marks.end())
+      out += "<li><i class=\"mark " + kind_of(*mark) + "\"></i>" + kind_of(*mark) + "</li>";
+  }
   return out + "</ul>";
 }
 

@@ -30,8 +30,10 @@ struct ChartReference {
 
 /// A step that something happened at.
 struct ChartMark {
+  enum class Kind { restart, collapse };
   std::string name;
   double step = 0;
+  Kind kind = Kind::restart;
 };
 
 struct Chart {

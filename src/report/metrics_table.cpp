@@ -32,6 +32,7 @@ struct LineNumbers {
   };
   std::optional<std::uint64_t> step;
   std::vector<Number> numbers;
+  std::vector<std::string> collapse_signs;
 };
 
 /// Collects LineNumbers while the parser reads, without a tree in between.
@@ -47,7 +48,11 @@ class Collector final : public json::json_sax_t {
     return add(static_cast<double>(value), false);
   }
   bool number_float(json::number_float_t value, const std::string&) override { return add(value, false); }
-  bool string(std::string&) override { return passed(); }
+  bool string(std::string& text) override {
+    if (levels_.size() == 2 && levels_[0].key == "collapse" && levels_[1].is_list && text.size() <= kLongestName)
+      line_.collapse_signs.push_back(std::move(text));
+    return passed();
+  }
   bool binary(json::binary_t&) override { return passed(); }
   bool start_object(std::size_t) override { return enter(false); }
   bool start_array(std::size_t) override { return enter(true); }
@@ -104,6 +109,8 @@ void drop_rows_from(MetricsTable& table, std::uint64_t step) {
   table.steps.resize(kept);
   for (auto& [name, values] : table.series)
     values.resize(std::min(values.size(), kept));
+  while (!table.collapsed.empty() && table.collapsed.back() >= step)
+    table.collapsed.pop_back();
 }
 
 /// Columns grow when they get a number; pad() makes them all as long as the steps.
@@ -111,6 +118,10 @@ void add_row(MetricsTable& table, const LineNumbers& line) {
   if (!table.steps.empty() && *line.step <= table.steps.back()) drop_rows_from(table, *line.step);
   const std::size_t row = table.steps.size();
   table.steps.push_back(*line.step);
+  if (!line.collapse_signs.empty()) table.collapsed.push_back(*line.step);
+  for (const std::string& sign : line.collapse_signs) {
+    if (table.collapse_signs.size() < kMostSeries) table.collapse_signs.insert(sign);
+  }
   for (const LineNumbers::Number& number : line.numbers) {
     auto found = table.series.find(number.name);
     if (found == table.series.end()) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,8 @@ struct MetricsTable {
   /// the name "outer.inner", within a list "name.0"; true and false are 1 and 0. Texts are left out.
   std::map<std::string, std::vector<double>> series;
   std::map<std::string, std::uint64_t> not_finite;  ///< By key, how many lines have null: not a finite number.
+  std::vector<std::uint64_t> collapsed;             ///< Steps whose line has a "collapse" list of signs, rising.
+  std::set<std::string> collapse_signs;             ///< What these lists name.
   std::uint64_t lines = 0;                          ///< Read, whatever they hold.
   std::uint64_t damaged = 0;        ///< Of these, such as are no JSON object with a step; they are passed over.
   std::uint64_t first_damaged = 0;  ///< Number of the first one, from 1.

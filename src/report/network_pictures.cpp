@@ -88,8 +88,8 @@ PictureSection views_section(const ShownData& data, const Config& config, std::u
 // ---- the network ----
 
 /// The target network of a checkpoint, and the prototypes.
-struct Network {
-  explicit Network(const Config& config)
+struct TargetNetwork {
+  explicit TargetNetwork(const Config& config)
       : shape(vit_shape(config.model)),
         target(encoder_tensors(shape), scalar_type(config.train.precision), Parameters::Gradients::none),
         prototypes(at::empty({config.model.prototypes, shape.head_out}, target.type())),
@@ -165,7 +165,7 @@ std::vector<std::uint64_t> evenly(std::uint64_t total, std::uint64_t count) {
 }
 
 /// Embeddings [samples, head_out] of the target network: batch norm with the statistics of all of them.
-at::Tensor embeddings(const Network& network, const DataSet& set, const Config& config,
+at::Tensor embeddings(const TargetNetwork& network, const DataSet& set, const Config& config,
                       const std::vector<std::uint64_t>& samples, const PictureOptions& options) {
   std::vector<at::Tensor> tokens;
   for (std::size_t begin = 0; begin < samples.size(); begin += kBatch) {
@@ -187,7 +187,7 @@ at::Tensor unit_rows(const at::Tensor& x) {
   return x / x.norm(2, {1}, true).clamp_min(1e-12);
 }
 
-PictureSection prototypes_section(const Network& network, const DataSet& set, const Config& config,
+PictureSection prototypes_section(const TargetNetwork& network, const DataSet& set, const Config& config,
                                   const PictureOptions& options) {
   const std::vector<std::uint64_t> samples = evenly(set.count(), options.sample);
   const at::Tensor z = embeddings(network, set, config, samples, options);
@@ -251,7 +251,7 @@ Image colours_of(const at::Tensor& colours, int grid) {
   return image;
 }
 
-PictureSection look_section(const Network& network, const DataSet& set, const Config& config,
+PictureSection look_section(const TargetNetwork& network, const DataSet& set, const Config& config,
                             const PictureOptions& options) {
   const std::vector<std::uint64_t> samples = evenly(set.count(), kLookedAt);
   const Slice slice = read_slice(set, config, samples, options.threads);
@@ -315,7 +315,7 @@ RunPictures draw_network_pictures(const fs::path& run, const PictureOptions& opt
     pictures.notes.push_back("No pictures of the network: the run has no checkpoint yet.");
     return pictures;
   }
-  Network network(config);
+  TargetNetwork network(config);
   network.load(*checkpoint);
   const DataSet& set = data.sets.front();
   if (data.sets.size() > 1)

@@ -89,9 +89,10 @@ std::span<const Panel> panels() {
        {{"max_target", "largest target"}, {"min_target", "smallest target"}}},
       {"monitors",
        "feature_rank",
-       "Effective rank of the features",
+       "Effective rank of the embeddings",
        "",
-       "RankMe: the exponential of the entropy of the features' singular values. A fall towards 1 is collapse.",
+       "RankMe of the target network's embeddings: the exponential of the entropy of their singular values, from 1 to "
+       "model.head_out. A fall towards 1 is collapse.",
        {{"feature_rank", "feature rank"}}},
 
       {"knn",
@@ -183,8 +184,8 @@ std::span<const Panel> panels() {
 }
 
 bool is_bookkeeping(const std::string& key) {
-  static const std::set<std::string, std::less<>> keys{"epoch",           "ranks.steps",      "ranks.slowest",
-                                                       "checkpoint.step", "checkpoint.bytes", "checkpoint.durable"};
+  static const std::set<std::string, std::less<>> keys{
+      "epoch", "time", "ranks.steps", "ranks.slowest", "checkpoint.step", "checkpoint.bytes", "checkpoint.durable"};
   return keys.contains(key);
 }
 

@@ -59,18 +59,24 @@ void add_references(Chart& chart, std::string_view key, std::span<const RunRecor
   const auto itself = [](double value) { return value; };
   if (key == "grad_norm") add_reference(chart, runs, "optim.clip", "optim.clip", itself);
   if (key == "prototypes_used") add_reference(chart, runs, "model.prototypes", "all prototypes", itself);
-  if (key == "feature_rank") add_reference(chart, runs, "model.width", "width", itself);
+  if (key == "feature_rank") add_reference(chart, runs, "model.head_out", "model.head_out", itself);
   if (key == "mean_entropy" || key == "entropy" || key == "loss" || key == "cross_entropy")
     add_reference(chart, runs, "model.prototypes", "log K", [](double value) { return std::log(value); });
 }
 
+/// Restarts, and where a run began to look collapsed.
 void add_marks(Chart& chart, std::span<const RunRecord> runs, std::span<const std::string> names) {
   for (std::size_t i = 0; i < runs.size(); ++i) {
+    const std::string whose = runs.size() > 1 ? names[i] + ": " : "";
     for (const LifeRecord& life : runs[i].lives) {
       if (&life == &runs[i].lives.front() && life.first_step == 0) continue;
-      chart.marks.push_back({(runs.size() > 1 ? names[i] + ": " : "") + "life " + std::to_string(life.life) +
-                                 " began after step " + std::to_string(life.first_step),
-                             static_cast<double>(life.first_step)});
+      chart.marks.push_back(
+          {whose + "life " + std::to_string(life.life) + " began after step " + std::to_string(life.first_step),
+           static_cast<double>(life.first_step)});
+    }
+    if (const auto& collapsed = runs[i].metrics.collapsed; !collapsed.empty()) {
+      chart.marks.push_back({whose + "looks collapsed from step " + std::to_string(collapsed.front()) + " on",
+                             static_cast<double>(collapsed.front()), ChartMark::Kind::collapse});
     }
   }
 }

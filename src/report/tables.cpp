@@ -230,6 +230,14 @@ std::string cautions_list(std::span<const RunRecord> runs, std::span<const std::
       add("nothing has been heard of the run for " + duration_text(*silent) +
           ": it may have been killed, or its clock or file system lags behind");
     }
+    if (const MetricsTable& metrics = run.metrics; !metrics.collapsed.empty()) {
+      std::string signs;
+      for (const std::string& sign : metrics.collapse_signs)
+        signs += (signs.empty() ? "" : ", ") + sign;
+      const std::string from = whole(metrics.collapsed.front()), to = whole(metrics.collapsed.back());
+      add("the run looks collapsed, " + (from == to ? "at step " + from : "from step " + from + " to " + to) + ", by " +
+          signs);
+    }
     std::size_t killed = 0;
     for (std::size_t life = 0; life < run.lives.size(); ++life)
       killed += !run.lives[life].ended && (life + 1 < run.lives.size() || (run.status && !is_at_work(run)));

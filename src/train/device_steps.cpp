@@ -6,6 +6,7 @@
 #include <c10/core/StreamGuard.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 
+#include <algorithm>
 #include <array>
 #include <deque>
 #include <optional>
@@ -19,6 +20,7 @@
 #include "train/device_event.hpp"
 #include "train/device_views.hpp"
 #include "train/device_wait.hpp"
+#include "train/feature_rank.hpp"
 #include "train/finite.hpp"
 #include "train/setup.hpp"
 #include "train/step_graph.hpp"
@@ -37,6 +39,13 @@ c10::Stream own_stream(at::Device device) {
 
 at::TensorOptions on_host(at::Device beside) {
   return at::TensorOptions().dtype(at::kDouble).pinned_memory(!beside.is_cpu());
+}
+
+/// What the monitors of rank 0 look at.
+SampleSize feature_sample(const StepsOf& of) {
+  if (of.rank != 0 || !of.config.runtime.monitors) return {};
+  const std::int64_t images = of.config.train.global_batch / of.communicator.size();
+  return {std::min(images, FeatureRank::kRowsOfAStep), of.config.model.head_out};
 }
 
 /// What the host writes for a step and what it reads of it, in memory that the device copies from and to by itself.
@@ -75,7 +84,7 @@ class DeviceSteps : public Steps {
         stepper_(of.state, of.config, of.communicator, of.sections),
         views_(of.config, of.normalisers, device_, compute_type(of.config.train.precision)),
         wait_(of.communicator),
-        on_device_(device_, of.state.online.segment("prototypes").shape[0]) {
+        on_device_(device_, of.state.online.segment("prototypes").shape[0], feature_sample(of)) {
     for (std::size_t i = 0; i < options.run_ahead + 2; ++i)
       slots_.emplace_back(device_, on_device_.found.numel());
     // What was made so far, the weights' shadows too, is the work of another stream than the steps'.
@@ -115,7 +124,7 @@ class DeviceSteps : public Steps {
     under_way_.pop_front();
     wait_for(step);
     const Slot& slot = slots_[step.number % slots_.size()];
-    StepReport report = StepOnDevice::read(slot.found);
+    StepReport report = on_device_.read(slot.found);
     if (report.finite) {
       if (again_number_ == step.number)
         log::warn("step " + std::to_string(step.number) + " was not finite, and is when it is run again");

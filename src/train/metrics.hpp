@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "comm/communicator.hpp"
@@ -14,6 +15,7 @@
 #include "train/saver.hpp"
 #include "train/step.hpp"
 #include "train/stragglers.hpp"
+#include "train/tensorboard.hpp"
 
 namespace msn {
 
@@ -21,7 +23,8 @@ namespace msn {
 struct StepMetrics {
   std::uint64_t step = 0;  ///< Completed steps, from 1.
   std::uint64_t epoch = 0;
-  LossParts loss;  ///< Means over ranks; prototypes_used counts distinct targets of the whole global batch.
+  double time = 0;  ///< When the step was over, by rank 0's clock, in seconds since 1970.
+  LossParts loss;   ///< Means over ranks; prototypes_used counts distinct targets of the whole global batch.
   ScheduleValues schedule;
   double grad_norm = 0;
   double images_per_second = 0;  ///< Source images of the global batch over the step's time, waiting included.
@@ -37,6 +40,9 @@ struct StepMetrics {
   bool skipped = false;                  ///< Nothing was updated, because these numbers are not finite on some rank.
   std::vector<double> rank_times;        ///< rank_times() of every rank, in rank order.
   std::optional<StragglerReport> ranks;  ///< At the steps of the log's report; with several ranks.
+  // Of the monitors, on rank 0, at the steps at which they have something to say:
+  std::optional<double> feature_rank;
+  std::vector<std::string> collapse;  ///< The numbers that say so, by their names.
 };
 
 /// What one rank adds to a step's numbers beside its report.
@@ -50,6 +56,9 @@ struct RankFacts {
 
 /// Gathers a step's numbers over ranks: one message, in which the wishes to save and to stop ride along.
 StepMetrics gather_metrics(const StepReport& report, const RankFacts& facts, const Communicator& communicator);
+
+/// The numbers of a step as TensorBoard has them: tagged "GROUP/NAME", where NAME is that of metrics.jsonl.
+std::vector<EventScalar> event_scalars(const StepMetrics& metrics);
 
 /// RUN/metrics.jsonl: one JSON object a step, appended; a number that is not finite is null. Only rank 0 makes one. A
 /// write that fails warns once; training goes on.

@@ -91,7 +91,7 @@ void Stepper::enqueue(const StepInput& input, std::uint64_t completed, StepOnDev
   device_optimizer_->decide(device.update(), norms, buckets_.flag_sum_tensor(kNotFinite));
   before.restore_unless(device.alive());
   device_optimizer_->update(device.update());
-  device.write(report.objective.values, norms, report.objective.chosen);
+  device.write(report.objective.values, norms, report.objective.chosen, report.h);
 }
 
 template <class Sharpen>

@@ -33,7 +33,8 @@ struct StepReport {
   LossResult objective;            ///< Of a GPU's step only the parts.
   at::Tensor prototypes_used;      ///< float64 [K], in host memory: 1 for those that a target of this rank chose, else 0.
   at::Tensor z;                    ///< Anchors' embeddings [anchor rows, head_out]; not of a GPU's step.
-  at::Tensor h;                    ///< Targets' embeddings [samples, head_out]; not of a GPU's step.
+  at::Tensor h;                    ///< Targets' embeddings [samples, head_out]; of a GPU's step the sample, float64 in
+                                   ///< host memory, if there is one (StepOnDevice).
   double grad_norm = 0;            ///< Global 2-norm of the encoder's averaged gradients, before clipping.
   bool finite = true;              ///< Every rank's objective and the reduced gradients; the same on every rank.
   double reduce_seconds = 0;       ///< This rank's part in the sums of the gradients.

@@ -14,19 +14,22 @@
 namespace msn {
 namespace {
 
-// Places in what a step found: the parts of the loss, then
-constexpr std::int64_t kNorms = kLossParts;  // two of them,
+// Places in what a step found: the numbers of the objective, then
+constexpr std::int64_t kNorms = kLossValues;  // two of them,
 constexpr std::int64_t kAlive = kNorms + 2;
-constexpr std::int64_t kUsed = kAlive + 1;  // and a number for each prototype.
+constexpr std::int64_t kUsed = kAlive + 1;  // a number for each prototype, and the sampled embeddings.
 
 static_assert(offsetof(kernels::UpdateScalars, correction2) == (StepOnDevice::kControls - 2) * sizeof(double));
 static_assert(offsetof(kernels::UpdateScalars, alive) == (kernels::kUpdateScalars - 1) * sizeof(double));
 
 }  // namespace
 
-StepOnDevice::StepOnDevice(at::Device device, std::int64_t prototypes)
-    : found(at::zeros({kUsed + prototypes}, at::TensorOptions().dtype(at::kDouble).device(device))),
-      values_(at::zeros({1 + kernels::kUpdateScalars}, found.options())) {}
+StepOnDevice::StepOnDevice(at::Device device, std::int64_t prototypes, const SampleSize& sample)
+    : found(at::zeros({kUsed + prototypes + sample.rows * sample.width},
+                      at::TensorOptions().dtype(at::kDouble).device(device))),
+      values_(at::zeros({1 + kernels::kUpdateScalars}, found.options())),
+      prototypes_(prototypes),
+      sample_(sample) {}
 
 void StepOnDevice::set(const at::Tensor& control, const ScheduleValues& schedule, std::int64_t count) {
   MSN_CHECK(control.is_cpu() && control.numel() == kControls);
@@ -42,19 +45,26 @@ void StepOnDevice::revive() {
   alive().fill_(1);
 }
 
-void StepOnDevice::write(const at::Tensor& parts, const at::Tensor& norms, const at::Tensor& chosen) {
-  found.narrow(0, 0, kLossParts).copy_(parts);
+void StepOnDevice::write(const at::Tensor& parts, const at::Tensor& norms, const at::Tensor& chosen,
+                         const at::Tensor& h) {
+  found.narrow(0, 0, kLossValues).copy_(parts);
   found.narrow(0, kNorms, 2).copy_(norms);
   found.select(0, kAlive).copy_(alive());
-  found.narrow(0, kUsed, found.numel() - kUsed).zero_().scatter_(0, chosen, 1);
+  found.narrow(0, kUsed, prototypes_).zero_().scatter_(0, chosen, 1);
+  if (sample_.rows > 0) sample_in(found).copy_(h.narrow(0, 0, sample_.rows));
 }
 
-StepReport StepOnDevice::read(const at::Tensor& found) {
+at::Tensor StepOnDevice::sample_in(const at::Tensor& found) const {
+  return found.narrow(0, kUsed + prototypes_, sample_.rows * sample_.width).view({sample_.rows, sample_.width});
+}
+
+StepReport StepOnDevice::read(const at::Tensor& found) const {
   StepReport report;
-  report.objective.parts = parts_of(found.narrow(0, 0, kLossParts));
+  report.objective.parts = parts_of(found.narrow(0, 0, kLossValues));
   report.grad_norm = found.const_data_ptr<double>()[kNorms];
   report.finite = found.const_data_ptr<double>()[kAlive] == 1;
-  report.prototypes_used = found.narrow(0, kUsed, found.numel() - kUsed).clone();
+  report.prototypes_used = found.narrow(0, kUsed, prototypes_).clone();
+  if (sample_.rows > 0) report.h = sample_in(found).clone();
   return report;
 }
 

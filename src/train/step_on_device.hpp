@@ -13,6 +13,12 @@ namespace msn {
 
 struct StepReport;
 
+/// The first targets' embeddings that a step gives its host: [rows, width]; of none if there are no rows.
+struct SampleSize {
+  std::int64_t rows = 0;
+  std::int64_t width = 0;
+};
+
 /// Numbers in the device's memory, always in the same places, so that a captured graph finds the next step's there.
 class StepOnDevice {
  public:
@@ -20,7 +26,7 @@ class StepOnDevice {
   /// five of kernels::UpdateScalars.
   static constexpr std::int64_t kControls = 6;
 
-  StepOnDevice(at::Device device, std::int64_t prototypes);
+  StepOnDevice(at::Device device, std::int64_t prototypes, const SampleSize& sample = {});
 
   /// Has the next step go by `schedule` as the update with this `count`, from 1. `control`, float64 [kControls] in host
   /// memory, is written and copied from; it may be written again once the step is over.
@@ -33,13 +39,18 @@ class StepOnDevice {
   at::Tensor alive() const { return values_.select(0, kernels::kUpdateScalars); }            ///< Of these, [].
 
   const at::Tensor found;  ///< What the step found, for read(): float64 [n].
-  /// `parts` as LossResult::values, `norms` of the gradients and which prototype each target has `chosen`; and alive().
-  void write(const at::Tensor& parts, const at::Tensor& norms, const at::Tensor& chosen);
+  /// `parts` as LossResult::values, `norms` of the gradients, which prototype each target has `chosen`, and of the
+  /// targets' embeddings `h` the sample; and alive().
+  void write(const at::Tensor& parts, const at::Tensor& norms, const at::Tensor& chosen, const at::Tensor& h);
   /// From a copy of `found` in host memory.
-  static StepReport read(const at::Tensor& found);
+  StepReport read(const at::Tensor& found) const;
 
  private:
+  at::Tensor sample_in(const at::Tensor& found) const;
+
   at::Tensor values_;
+  std::int64_t prototypes_;
+  SampleSize sample_;
 };
 
 }  // namespace msn

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
 #include <exception>
 #include <memory>
 #include <optional>
@@ -13,6 +12,7 @@
 #include "base/inject.hpp"
 #include "base/log.hpp"
 #include "base/seconds_since.hpp"
+#include "base/utc.hpp"
 #include "checkpoint/layout.hpp"
 #include "checkpoint/lease.hpp"
 #include "comm/devices.hpp"
@@ -33,10 +33,13 @@
 #include "train/replicas.hpp"
 #include "train/requests.hpp"
 #include "train/run_memory.hpp"
+#include "train/run_reports.hpp"
 #include "train/saver.hpp"
 #include "train/setup.hpp"
+#include "train/start_table.hpp"
 #include "train/state.hpp"
 #include "train/status.hpp"
+#include "train/surroundings.hpp"
 #include "train/threads.hpp"
 #include "train/views_on.hpp"
 
@@ -45,23 +48,6 @@ namespace msn {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-/// For people, every few seconds and at the end: one line, and with several ranks one about them.
-void report(const StepMetrics& metrics, std::uint64_t total_steps) {
-  char line[256];
-  std::snprintf(line, sizeof line,
-                "step %llu/%llu  epoch %llu  loss %.4f  cross-entropy %.4f  me-max %.4f  lr %.2e  grad norm %.3f  "
-                "prototypes %d  %.1f images/s  data wait %.0f ms",
-                static_cast<unsigned long long>(metrics.step), static_cast<unsigned long long>(total_steps),
-                static_cast<unsigned long long>(metrics.epoch), metrics.loss.loss, metrics.loss.cross_entropy,
-                metrics.loss.me_max, metrics.schedule.lr, metrics.grad_norm,
-                static_cast<int>(metrics.loss.prototypes_used), metrics.images_per_second,
-                1e3 * metrics.data_wait_seconds);
-  log::info(line);
-  if (metrics.ranks) log::info(to_text(*metrics.ranks));
-}
-
-constexpr double kReportSeconds = 10;
 
 /// What a life keeps in the run folder, which is its job's alone as long as this is there.
 struct RunRecords {
@@ -115,6 +101,10 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
             std::to_string(world.size()) + " ranks with " + std::to_string(threads) + " threads each, " + backend +
             "; " + std::to_string(input.images) + " images, " + std::to_string(per_epoch) + " steps an epoch, " +
             std::to_string(total) + " in all, " + std::to_string(state.online.count()) + " parameters");
+  const StepSurroundings surroundings = surroundings_here(world, threads, placement.name());
+  const RunPlan plan = plan_run(config, world.size(), input.epoch_images, placement.on_gpu());
+  for (const std::string& line : start_table(config, {options.run, state.step, last, plan, surroundings}))
+    log::info(line);
   if (!options.evaluation.empty()) log::info(options.evaluation);
   for (const std::string& warning : dropped_pixels(config))
     log::warn(warning);
@@ -130,14 +120,13 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
   steps->buckets().compare_over_ranks();
   BadSamples bad(world, config.data.max_bad, per_epoch * static_cast<std::uint64_t>(config.train.global_batch));
   Stragglers stragglers(world.gather(world.host()));
-  std::unique_ptr<MetricsFile> metrics_file;
-  if (world.rank() == 0) metrics_file = std::make_unique<MetricsFile>(options.run / "metrics.jsonl", state.step);
+  std::optional<RunReports> reports;
+  if (world.rank() == 0) reports.emplace(options.run, config, StepsOfLife{state.step, last, total});
 
   TrainResult result;
   const auto restored = checkpoint ? std::optional(state.step) : std::nullopt;
   Saver saver(world, sections, config, state,
-              {options.run, input.fingerprint, per_epoch, restored, surroundings_here(world, threads, placement.name()),
-               [&lease] { lease.require(); }});
+              {options.run, input.fingerprint, per_epoch, restored, surroundings, [&lease] { lease.require(); }});
   BundleFacts run_facts = bundle_facts(config, threads, placement.name(), input.fingerprint);
   Requests requests(world, {.run = options.run,
                             .every_minutes = config.checkpoint.every_minutes,
@@ -149,7 +138,6 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
       world.rank());
   status.run(state.step, total, saver.durable());
   const Clock::time_point start = Clock::now();
-  Clock::time_point reported = start;
   Clock::time_point before = start;
   Evaluations evaluations(options.evaluate, per_epoch * static_cast<std::uint64_t>(config.evaluate.every_epochs),
                           total);
@@ -196,13 +184,13 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
     bad.count(done.batch.epoch, metrics.bad_samples);
     metrics.step = state.step;
     metrics.epoch = done.batch.epoch;
+    metrics.time = unix_time();
     metrics.schedule = done.schedule;
     metrics.skipped = !done.report.finite;
     metrics.images_per_second = config.train.global_batch / seconds_since(before);
     steps->recycle(std::move(done.batch));
     result.last_loss = metrics.loss.loss;
-    const bool report_now = seconds_since(reported) >= kReportSeconds || state.step == last;
-    if (report_now && world.size() > 1) metrics.ranks = stragglers.take();
+    if (reports && world.size() > 1 && reports->due(state.step)) metrics.ranks = stragglers.take();
     const bool state_is_here = steps->under_way() == 0;
     if (state_is_here && compares_after(state.step) && !inject("skip-replica-check", state.step, world.rank())) {
       saver.check_replicas();
@@ -225,14 +213,11 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
     life.saved(saver.durable());
     status.at_step(state.step, saver.durable());
     metrics.checkpoint = saver.take_report();
-    if (metrics_file && lease.holds()) metrics_file->write(metrics);
-    if (report_now) {
-      if (lease.holds()) report(metrics, total);
-      reported = Clock::now();
-    }
+    if (reports && lease.holds()) reports->add(done.report.h, metrics);
     if (bad.too_many() && state_is_here) bad.end_run();
     before = Clock::now();
   }
+  reports.reset();
   profile.end();
   saver.save();  // Of a life without a step.
   life.saved(saver.durable());

@@ -47,6 +47,12 @@ TEST(Protobuf, WritesFloatsInFourBytes) {
   EXPECT_EQ(message.bytes(), text({0x15, 0x00, 0x00, 0x80, 0x3f, 0x15, 0x00, 0x00, 0x20, 0xc0}));
 }
 
+TEST(Protobuf, WritesDoublesInEightBytes) {
+  ProtobufMessage message;
+  message.add_double(1, -2.5);
+  EXPECT_EQ(message.bytes(), text({0x09, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x04, 0xc0}));
+}
+
 TEST(Protobuf, WritesTextsAndMessagesBehindTheirSize) {
   ProtobufMessage message;
   message.add_bytes(2, "testing");

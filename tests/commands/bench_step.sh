@@ -14,6 +14,7 @@ number='[0-9.e+-]+'
 section="\{\"seconds\":$number,\"waiting_seconds\":$number\}"
 sections="\{\"data\":$section,\"forward\":$section,\"backward\":$section,\"reduce\":$section,\"update\":$section\}"
 kind="\{\"seconds\":$number,\"share\":$number,\"calls\":$number,\"bytes\":$number,\"flops\":$number(,\"floor_seconds\":$number)?\}"
+export NCCL_DEBUG=none NCCL_TOKEN=geheim
 expect "two ranks" 0 "\"command\":\"bench step\",.*\"precision\":\"fp32\",\"ranks\":2,\"threads\":1,\"global_batch\":6,\"steps\":3,.*\"sections\":$sections,\"work\":\{\"product\":$kind,.*\"optimizer\":$kind,\"other\":\{.*\"waiting\":\{.*\},\"breakdown\":\{.*\},\"flops\":$number,.*\"copy_bytes_per_second\":$number,.*\"peak_memory_bytes\":$number,\"memory_after_construction_bytes\":$number,\"moments_bytes\":$number,\"memory_of_steps_bytes\":$number,\"arena\":\{\"peak_bytes\":$number,\"committed_bytes\":$number,\"growths_after_first_step\":0.0,\"refused\":0.0\}" \
   "${mpirun[@]}" "$msn" bench step "$source_dir/configs/quickstart.toml" "${tiny[@]}" --batch 3 --steps 3 --warm-up 1 --json
 expect_lines 1 '^  images/s +[0-9.]+, the median'
@@ -30,11 +31,12 @@ grep -Eq "\"optimizer\":\{[^}]*\"calls\":3.0,\"bytes\":${bytes:-none}.0," "$work
 # Where the numbers come from, and the parts of a step.
 for what in '"provenance":\{"time":"20[0-9-]+T[0-9:]+Z","version":"[^"]+","torch":"[^"]+","mpi":"[^"]+","hdf5":"[^"]+","instruction_set":"[^"]+"' \
   '"hosts":\[\{"host":"[^"]+","ranks":2,"processor":"[^"]*","device":"cpu","cores_of_a_rank":[0-9]+\}\]' \
-  '"environment":\{[^}]*"OMP_NUM_THREADS":"1"' '"settings_digest":"[0-9a-f]{32}"' \
+  '"environment":\{[^}]*"NCCL_DEBUG":"none"[^}]*"OMP_NUM_THREADS":"1"' '"settings_digest":"[0-9a-f]{32}"' \
   "\"load_average\":\{\"before\":$number,\"after\":$number\}" "\"others_cpu_share\":-?$number" \
   "\"each_step_seconds\":\[$number,$number,$number\]" '"warm_up":1,'; do
   grep -Eq -- "$what" "$work/out" || complain "no $what"
 done
+! grep -q geheim "$work/out" "$work/err" || complain "a secret of the environment is told"
 python3 - "$work/out" <<'END' || complain "the parts of a step are not those of its time"
 import json, sys
 line = json.loads([text for text in open(sys.argv[1]) if text.startswith("{")][-1])

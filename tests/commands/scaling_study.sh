@@ -7,7 +7,7 @@ source_dir=$2
 . "$(dirname "$0")/../faults/common.sh"
 limit_s=90  # Of several jobs, on a machine that may be busy.
 study=$work/$marker
-results() { find "$study" -name result.json | wc -l; }
+results() { find "$study" -name result.json 2>/dev/null | wc -l; }
 echo 'mpirun.options = ["--oversubscribe"]' >"$work/site.toml"  # A machine may have one core.
 settings=()
 for value in model.width=32 model.depth=2 model.heads=2 model.head_hidden=32 model.head_out=16 model.prototypes=16 views.focal=2; do
@@ -22,14 +22,14 @@ case_name="killed"
 : >"$work/err"
 "${whole[@]}" >"$work/out" 2>"$work/err" &
 killed=$!
-for ((i = 0; i < 600; i++)); do
-  [ "$(results)" -lt 2 ] || break
+for ((i = 0; i < 1200; i++)); do
+  [ "$(results)" -lt 3 ] || break
   sleep 0.1
 done
 kill -9 $killed
 wait $killed 2>/dev/null
 before=$(results)
-{ [ "$before" -ge 2 ] && [ "$before" -lt 4 ]; } || complain "$before of 4 jobs were measured when it was killed"
+[ "$before" -eq 3 ] || complain "$before of 4 jobs were measured when it was killed"
 for ((i = 0; i < 100; i++)); do
   [ -n "$(leftovers)" ] || break
   sleep 0.1
@@ -56,7 +56,7 @@ for row in rows:
     base, time = times[row["scaling"], "1"], times[row["scaling"], row["ranks"]]
     wanted = base / time / (1 if row["scaling"] == "weak" else int(row["ranks"]))
     assert abs(float(row["efficiency"]) - wanted) < 1e-6, row
-    assert float(row["planned_step_seconds"]) > 0 and 0.5 < float(row["planned_memory_over_measured"]) < 2, row
+    assert float(row["planned_step_seconds"]) > 0 and 0.9 < float(row["planned_memory_over_measured"]) < 1.1, row
 lines = [json.loads(line) for line in open(os.path.join(study, "runs.jsonl"))]
 assert sorted(line["command"] for line in lines) == ["bench allreduce"] + ["bench step"] * 3
 assert len({line["provenance"]["settings_digest"] for line in lines if line["command"] == "bench step"}) == 1

@@ -28,11 +28,11 @@ expect "timm" 0 '' "$msn" export --checkpoint "$checkpoint" --format timm --outp
 files "$work/deep/er/timm" README.md config.json model.safetensors
 expect "official" 0 '' "$msn" export --run "$work/run" --format official --output "$work/official"
 files "$work/official" README.md config.toml model.safetensors
-expect "onnx" 0 '' "${mpirun[@]}" "$msn" export --run "$work/run" --format onnx --output "$work/onnx" --json
+expect "onnx" 0 '' "$msn" export --run "$work/run" --format onnx --output "$work/onnx" --json
 expect_lines 1 '^\{"command":"export",.*"format":"onnx",.*"network":"target","dtype":"fp32","step":4\}$'
 files "$work/onnx" README.md model.onnx
 expect "onnx of half the size" 78 'ONNX models are written in float32 only \(--dtype bf16\)' \
-  "${mpirun[@]}" "$msn" export --run "$work/run" --format onnx --dtype bf16 --output "$work/x"
+  "$msn" export --run "$work/run" --format onnx --dtype bf16 --output "$work/x"
 expect_lines 1 '^msn: error'
 expect "online" 0 'the online network' "$msn" export --run "$work/run" --format hf --network online \
   --output "$work/online"

@@ -14,7 +14,7 @@
 
 #include "base/hdf5.hpp"
 #include "comm/mpi_communicator.hpp"
-#include "evaluate/predicted.hpp"
+#include "evaluate/score.hpp"
 #include "support/made_up.hpp"
 #include "support/mpi.hpp"
 #include "support/support.hpp"
@@ -68,6 +68,7 @@ TEST(Logistic, FindsTheRecordedOptima) {
   const h5::File file(test::golden("eval.h5"), h5::Mode::read);
   const at::Tensor train = read(file, "logistic/train", {600, 48}), test = read(file, "logistic/test", {400, 48});
   const Share mine = share_of(train, file.read<std::int32_t>("train_label"));
+  const auto test_labels = file.read<std::int32_t>("test_label");
   for (const std::string given : {"30", "1", "0.075", "0.0025"}) {
     const std::string group = "logistic/lambda_" + given;
     LogisticOptions options;
@@ -80,7 +81,7 @@ TEST(Logistic, FindsTheRecordedOptima) {
     // The bound is none if it is not one.
     EXPECT_LE(fit.objective - optimum, fit.gap * optimum + 1e-14) << given;
     const at::Tensor scores = at::mm(test, fit.weight.t());
-    EXPECT_EQ(test::predicted(scores), file.read<std::int32_t>(group + "/test_prediction")) << given;
+    EXPECT_EQ(judge(scores, test_labels).classes, file.read<std::int32_t>(group + "/test_prediction")) << given;
     EXPECT_LE(test::relative_error(fit.weight, read(file, group + "/weight", {kClasses, 48})), 2e-3) << given;
   }
   communicator.shutdown();
@@ -138,7 +139,7 @@ TEST(Logistic, FitsFewRowsThatAreEasilyToldApart) {
                    mine ? std::span<const std::int32_t>(labels) : std::span<const std::int32_t>(), 2, options);
   EXPECT_TRUE(fit.converged);
   EXPECT_LT(fit.objective, 0.01);
-  EXPECT_EQ(test::predicted(at::mm(all, fit.weight.t())), labels);
+  EXPECT_EQ(judge(at::mm(all, fit.weight.t()), labels).classes, labels);
   // With no intercept two classes are mirror images.
   EXPECT_LE((fit.weight[0] + fit.weight[1]).abs().max().item<double>(), 1e-6 * fit.weight.abs().max().item<double>());
   communicator.shutdown();

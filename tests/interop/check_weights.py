@@ -4,6 +4,8 @@
 The working directory holds what weights_lines.sh has trained and exported.
 """
 
+import json
+import pathlib
 import subprocess
 import sys
 
@@ -35,11 +37,16 @@ def ours(pixels):
         return torch.from_numpy(file["features"][:])
 
 
-def compare(what, found, pixels):
-    worst = (found - ours(pixels)).abs().max().item()
+def close(what, found, expected):
+    expect(what + ": shape", tuple(found.shape), tuple(expected.shape))
+    worst = (found - expected).abs().max().item()
     if not worst <= LIMIT:
         fail(f"{what}: features differ by {worst}")
     print(f"{what}: features differ by {worst:.1e}, of up to {found.abs().max().item():.1f}")
+
+
+def compare(what, found, pixels):
+    close(what, found, ours(pixels))
 
 
 draw = numpy.random.default_rng(7)
@@ -82,6 +89,34 @@ elif kind == "timm":
     with torch.no_grad():
         compare(what, scope["model"](pictures), pictures)
         compare(what + ", strictly", plain(pictures), pictures)
+elif kind == "onnxruntime":
+    onnxruntime = scope["onnxruntime"]
+    what = f"onnxruntime {onnxruntime.__version__}"
+
+    def outputs(model, pixels):
+        names = [output.name for output in model.get_outputs()]
+        values = model.run(names, {"pixel_values": pixels})
+        return {name: torch.from_numpy(value) for name, value in zip(names, values)}
+
+    facts = scope["model"].get_modelmeta().custom_metadata_map
+    expect("mean", json.loads(facts["mean"]), MEAN)
+    expect("deviation", json.loads(facts["std"]), STD)
+    for key, value in (("image_size", str(SIDE)), ("network", "target"), ("step", "4")):
+        expect(key, facts[key], value)
+    picture = torch.from_numpy(scope["pixels"].transpose(2, 0, 1)[None].astype("float32"))
+    compare(what + ", the picture", torch.from_numpy(scope["features"]), picture)
+    compare(what, outputs(scope["model"], pictures.numpy())["cls"], pictures)
+    # All outputs, for weights that are far from their beginning, as they are in float64.
+    with h5py.File(pathlib.Path(__file__).parents[1] / "golden/vit_tiny/official.h5") as file:
+        pixels = file["pixel_values"][:]
+        before = torch.from_numpy(file["before_final_norm_float64"][:])
+        after = torch.from_numpy(file["last_hidden_state_float64"][:])
+    expected = {"last_hidden_state": after, "cls": after[:, 0], "patches": after[:, 1:],
+                "cls_before_norm": before[:, 0]}
+    found = outputs(onnxruntime.InferenceSession("tiny-onnx/model.onnx"), pixels)
+    expect("outputs", sorted(found), sorted(expected))
+    for name, values in expected.items():
+        close(f"{what}, {name} of the golden network", found[name], values)
 elif kind == "h5py":
     import safetensors.torch
 

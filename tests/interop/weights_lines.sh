@@ -24,6 +24,8 @@ cd "$work"
 "$msn" export --run runs/photos --format hf --output photos-hf
 "$msn" export --run runs/photos --format timm --output photos-timm
 "$msn" export --run runs/photos --format official --output photos-official
+"$msn" export --run runs/photos --format onnx --output photos-onnx
+"$msn" export --weights "$source_dir/tests/golden/vit_tiny/transformers" --format onnx --output tiny-onnx
 
 check() { # KIND LIST...
   local kind=$1
@@ -39,4 +41,5 @@ check() { # KIND LIST...
 check transformers interop
 check transformers interop-older interop
 check timm interop
+check onnxruntime interop
 check h5py interop

@@ -16,7 +16,7 @@ from support import LAUNCH, Case, program
 
 sys.path.insert(0, LAUNCH)
 from scheduler.refusal import Refusal
-from study import charts, results, scaling, sweep, tables
+from study import charts, planned, results, scaling, sweep, tables
 
 # Plays msn bench and msn plan: a step takes 2 s by one rank and, of more, a tenth longer than that of one rank with its images.
 BENCH = r"""#!/bin/sh
@@ -108,6 +108,14 @@ class Arithmetic(unittest.TestCase):
                          [round(1 / 1.2, 4), 1])
         self.assertEqual([row.efficiency_of_node and round(row.efficiency_of_node, 4) for row in rows], [None, None, 0.5])
         self.assertEqual(scaling.rows(self.settings, study, {}), [])
+
+    def test_plans_rest_on_other_points(self):
+        points = [sweep.Point(sweep.Model(name), source, ranks, batch) for name in "cd" for source in ("synthetic", "data")
+                  for ranks in (1, 2) for batch in (4, 8)]
+        files, by = planned.others(points[0], {point: str(point) for point in points})
+        self.assertEqual(by, "the other points")
+        self.assertEqual(sorted(files), sorted(str(p) for p in points if p.model.config == "d" or p.ranks == 2))
+        self.assertEqual(planned.others(points[0], {points[0]: "a", points[1]: "b"}), (["a"], "itself"))
 
     def test_series_share_points(self):
         study = sweep.Sweep(ranks=[1, 2], batches=[4, 8], global_batches=[8])
@@ -305,6 +313,10 @@ class Study(Case):
         done = self.study("study")
         self.assertEqual(done.stdout.count("2200.0 *"), 1)
         self.assertIn("other processes used more than 5.0 % of a host's cores", done.stdout)
+        before = len(self.benches())
+        done = self.study("study", "--remeasure-busy")
+        self.assertEqual((done.returncode, len(self.benches())), (0, before + 1), done.stderr)
+        self.assertNotIn(" *", done.stdout)
 
     def test_plans_that_cannot_be_made_are_no_secret(self):
         done = self.study(*STUDY, PLAN_CODE="1")
@@ -345,7 +357,8 @@ class Study(Case):
         self.refused(2, "has an empty value, or one twice", *STUDY, "--vary", "train.seed=1,1")
         self.refused(2, "cannot be read: No such file", *STUDY, "--config", "absent.toml")
         self.refused(2, "unrecognized arguments: --rank", *STUDY, "--rank", "2")
-        self.refused(2, "4 ranks for 2 GPUs a node", *STUDY, "--gpus-per-node", "2", "--ranks-per-node", "4")
+        self.refused(2, "4 ranks for 2 GPUs a node", *STUDY, "--gpus-per-node", "2", "--ranks-per-node", "4", "--cpus-per-rank", "1")
+        self.refused(2, "one alone would starve its GPU", *STUDY, "--gpus-per-node", "2")
         self.file("a/config.toml", "")
         self.refused(2, "two configurations are named config", *STUDY, "--config", "a/config.toml")
         self.assertFalse(os.path.exists(os.path.join(self.work, "study")))

@@ -106,6 +106,26 @@ TEST(MsnLoss, GradientsMatchDifferencesOfTheGlobalLoss) {
   compare_with_differences(config_with(1.7, 0.3, 3));
 }
 
+// KL(mean || prior) = -H(mean) - the sum of mean log prior, which for the uniform one is log K - H(mean).
+TEST(MsnLoss, TellsTheEntropyOfTheMeanPrediction) {
+  const MpiCommunicator communicator(test::world());
+  const int rank = communicator.rank(), size = communicator.size();
+  const at::Tensor z = noise("z", {kViews * kSamples, kOut}), h = noise("h", {kSamples, kOut});
+  const at::Tensor prototypes = noise("prototypes", {kPrototypes, kOut});
+  std::vector<double> entropies;
+  for (const char* name : {"uniform", "power_law"}) {
+    LossConfig config = config_with(1, 0, 3);
+    config.prior = name;
+    const LossResult mine = msn_loss(share(z, kViews, rank, size), share(h, 1, rank, size), prototypes, 0.25, config,
+                                     log_prior(config, kPrototypes), communicator);
+    if (config.prior == "uniform") {
+      EXPECT_NEAR(mine.parts.mean_entropy, std::log(kPrototypes) - mine.parts.me_max, 1e-12);
+    }
+    entropies.push_back(mine.parts.mean_entropy);
+  }
+  EXPECT_EQ(entropies[0], entropies[1]);
+}
+
 TEST(MsnLoss, GradientsMatchDifferencesWithSmoothing) {
   LossConfig config = config_with(1.7, 0.3, 3);
   config.label_smoothing = 0.2;

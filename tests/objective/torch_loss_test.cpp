@@ -86,6 +86,9 @@ void compare_forms(const LossConfig& config) {
       for (const LossResult* result : {&got, &want})
         EXPECT_EQ(result->values[i].item<double>(), result->parts.*part.value) << part.name;
     }
+    EXPECT_NEAR(got.parts.mean_entropy, want.parts.mean_entropy, limit(type) * std::abs(want.parts.mean_entropy));
+    for (const LossResult* result : {&got, &want})
+      EXPECT_EQ(result->values[kLossParts].item<double>(), result->parts.mean_entropy);
     EXPECT_EQ(got.parts.prototypes_used, want.parts.prototypes_used);
     EXPECT_TRUE(got.chosen.equal(want.chosen));
     for (const auto& member :

@@ -189,6 +189,7 @@ TEST(Estimate, CorrectsForRanksThatShareAHost) {
   EXPECT_NEAR(two.parts.update, 0.2, 1e-9);
   EXPECT_NEAR(two.parts.small, 0.05 * 3.2, 1e-9);  // Waits in proportion to the rest.
   EXPECT_EQ(two.parts.gradients, 0);
+  EXPECT_EQ(two.gradient_bytes, 4.0 * static_cast<double>(two.plan.parameters()));
   ASSERT_EQ(two.notes.size(), 2U);
   EXPECT_EQ(two.notes[1], "2 ranks of a host instead of 1: as between tiny-1 and tiny-2");
   // The other way round.
@@ -225,6 +226,12 @@ TEST(Estimate, PrefersTheModelToTheRanks) {
   assumptions.steps.pop_back();
   EXPECT_NE(estimate(processors("vit_small", 16), host(2), assumptions, kImageNetImages).notes[0].find("small-1"),
             std::string::npos);
+  MeasuredStep images = step_of("images", processors("vit_small", 4), 1, 3.0, 0.4, 0.1, 0);
+  images.config.data.input = DataInput::images;
+  assumptions.steps.insert(assumptions.steps.begin(), images);
+  EXPECT_NE(estimate(processors("vit_small", 4), host(1), assumptions, kImageNetImages).notes[0].find("small-1"),
+            std::string::npos);
+  EXPECT_NE(estimate(images.config, host(1), assumptions, kImageNetImages).notes[0].find("images"), std::string::npos);
   Config threads = processors("vit_small", 4);
   threads.runtime.threads = 2;
   const Estimate result = estimate(threads, host(1), assumptions, kImageNetImages);

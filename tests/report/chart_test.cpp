@@ -70,7 +70,7 @@ TEST(ChartHtml, NamesAreText) {
   chart.says = "a & b";
   chart.lines.front().name = "\"><script>x</script>";
   chart.references = {{"<i>", 50}};
-  chart.marks = {{"<u>", 50}};
+  chart.marks = {{"<u>", 50, ChartMark::Kind::restart}};
   const std::string html = chart_html(chart, plain_steps());
   for (const char* markup : {"<b>\"", "<script", "<i>", "<u>", "a & b"})
     EXPECT_EQ(html.find(markup), std::string::npos) << markup;
@@ -81,7 +81,7 @@ TEST(ChartHtml, NamesAreText) {
 TEST(ChartHtml, MarksAndReferencesOutsideAreNotDrawn) {
   Chart chart = small_chart();
   chart.references = {{"near", 110}, {"far", 10000}};
-  chart.marks = {{"inside", 25}, {"outside", 200}};
+  chart.marks = {{"inside", 25, ChartMark::Kind::restart}, {"outside", 200, ChartMark::Kind::restart}};
   const std::string html = chart_html(chart, plain_steps());
   EXPECT_NE(html.find(">near</span>"), std::string::npos) << "the axis reaches out for it";
   EXPECT_EQ(html.find(">far</span>"), std::string::npos);

@@ -78,6 +78,16 @@ TEST(MetricsTable, LaterLinesOfAStepReplaceWhatStandsThereAndBehindIt) {
   EXPECT_EQ(table.replaced, 2U);
 }
 
+TEST(MetricsTable, KnowsWhereTheRunLooksCollapsed) {
+  const MetricsTable table = table_of(
+      "{\"step\":50,\"collapse\":[\"feature_rank\"]}\n{\"step\":51,\"collapse\":[]}\n"
+      "{\"step\":100,\"collapse\":[\"mean_entropy\",\"feature_rank\"],\"other\":[\"text\"]}\n"
+      "{\"step\":150,\"collapse\":[\"max_target\"]}\n{\"step\":149,\"loss\":1}\n");
+  EXPECT_EQ(table.collapsed, steps({50, 100})) << "what a later life replaced is gone";
+  EXPECT_EQ(table.collapse_signs, (std::set<std::string>{"feature_rank", "max_target", "mean_entropy"}));
+  EXPECT_EQ(table.series.size(), 1U);
+}
+
 TEST(MetricsTable, IsEmptyWithoutAFileOrLines) {
   const test::TempDir folder;
   EXPECT_TRUE(read_metrics(folder / "metrics.jsonl").steps.empty());

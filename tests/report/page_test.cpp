@@ -42,7 +42,7 @@ TEST(ReportPage, DrawsWhatTheRunTells) {
   EXPECT_EQ(count(page.html, "<figure class=\"chart\""), page.charts);
   // loss, entropy, four schedules, gradient norm, prototypes, targets, throughput, data wait, time of a step.
   EXPECT_EQ(page.charts, 12U);
-  EXPECT_EQ(count(page.html, "class=\"mark\" d="), 2 * page.charts) << "two restarts in every chart";
+  EXPECT_EQ(count(page.html, "<path class=\"mark restart\""), 2 * page.charts) << "two restarts in every chart";
   EXPECT_TRUE(holds(page.html, "life 2 began after step 100"));
   EXPECT_TRUE(holds(page.html, "300 of 300 (100 %)"));
   EXPECT_TRUE(holds(page.html, "Settings other than the defaults"));
@@ -155,6 +155,22 @@ TEST(ReportPage, TellsARunAtWorkFromOneThatFellSilent) {
   EXPECT_TRUE(holds(page, "nothing has been heard of the run for 2 h"));
 }
 
+TEST(ReportPage, SaysThatARunLooksCollapsed) {
+  const test::TempDir folder;
+  test::write_run(folder / "flat", 99);
+  std::string text = read_text(folder / "flat/metrics.jsonl");
+  for (const std::uint64_t step : {100, 150}) {
+    test::Json line = test::metrics_line(step);
+    line["collapse"] = {"mean_entropy", "<b>"};
+    text += line.dump() + "\n";
+  }
+  replace_text(folder / "flat/metrics.jsonl", text);
+  const ReportPage page = report_page(std::vector{read_run(folder / "flat")}, {"0.1.0 (test)", kNow});
+  EXPECT_TRUE(holds(page.html, "the run looks collapsed, from step 100 to 150, by &lt;b&gt;, mean_entropy"));
+  EXPECT_EQ(count(page.html, "<path class=\"mark collapse\""), page.charts);
+  EXPECT_EQ(count(page.html, "looks collapsed from step 100 on"), page.charts);
+}
+
 TEST(ReportPage, DrawsNumbersThatItDoesNotKnow) {
   const test::TempDir folder;
   test::write_run(folder / "new", 0);
@@ -163,6 +179,7 @@ TEST(ReportPage, DrawsNumbersThatItDoesNotKnow) {
     test::Json line = test::metrics_line(step);
     line["novelty"] = step * 2;
     line["zero"] = 0;
+    line["time"] = 1.7e9 + static_cast<double>(step);
     if (step % 10 == 0) line["evaluation"] = {{"knn_top1", 0.4}, {"knn_top5", 0.9}, {"seconds", 2}, {"probe", 0.5}};
     line["ranks"] = {{"steps", 1}, {"slowest", 1}, {"behind_seconds", 0.25}};
     text += line.dump() + "\n";
@@ -176,6 +193,7 @@ TEST(ReportPage, DrawsNumbersThatItDoesNotKnow) {
   EXPECT_TRUE(holds(page, "id=\"c-evaluation-probe\""));
   EXPECT_TRUE(holds(page, "id=\"c-rank_behind\""));
   EXPECT_FALSE(holds(page, "id=\"c-zero\""));
+  EXPECT_FALSE(holds(page, "id=\"c-time\""));
   EXPECT_FALSE(holds(page, "id=\"c-ranks-slowest\""));
 }
 

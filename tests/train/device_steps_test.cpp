@@ -143,7 +143,24 @@ TEST(DeviceSteps, ComputeWhatTheHostDoes) {
     EXPECT_NEAR(mine.grad_norm, want.grad_norm, 1e-9 * want.grad_norm);
     EXPECT_TRUE(mine.finite);
     EXPECT_TRUE(mine.prototypes_used.equal(want.prototypes_used));
+    EXPECT_NEAR(mine.objective.parts.mean_entropy, want.objective.parts.mean_entropy, 1e-9);
+    // Rank 0's monitors get the targets' embeddings, all of so small a batch.
+    ASSERT_EQ(mine.h.defined(), test::world().rank() == 0);
+    if (!mine.h.defined()) continue;
+    ASSERT_EQ(mine.h.sizes(), want.h.sizes());
+    EXPECT_LT(relative(mine.h, want.h), 1e-9);
   }
+}
+
+TEST(DeviceSteps, KeepTheirEmbeddingsWithoutMonitors) {
+  const test::HostKernelForm form(KernelForm::torch);
+  Config config = synthetic();
+  const Outcome with = run(config, 5, Where::device);
+  config.runtime.monitors = false;
+  const Outcome without = run(config, 5, Where::device);
+  for (const StepReport& report : without.reports)
+    EXPECT_FALSE(report.h.defined());
+  expect_same_bits(without, with);
 }
 
 TEST(DeviceSteps, GiveTheSameBitsAsAGraphAndHoweverFarAhead) {

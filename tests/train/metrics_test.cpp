@@ -45,6 +45,97 @@ TEST(MetricsFile, CutsWhatALostLifeWroteBeyondItsCheckpoint) {
   EXPECT_EQ(steps_in(dir / "metrics.jsonl"), (std::vector<std::uint64_t>{1, 2, 3, 4, 5, 6, 7, 8}));
 }
 
+TEST(MetricsFile, CutsAnOverlapOfManyMegabytesAndNoMore) {
+  const test::TempDir dir;
+  const std::filesystem::path path = dir / "metrics.jsonl";
+  std::ofstream out(path);
+  std::string kept;
+  for (int step = 1; step <= 5000; ++step) {
+    const std::string line = "{\"step\":" + std::to_string(step) + ",\"filler\":\"" + std::string(1000, 'x') + "\"}\n";
+    out << line;
+    if (step <= 1234) kept += line;
+    if (step != 700) continue;
+    out << "a line that somebody has damaged\n";  // It is older than the overlap, so it is none of its business.
+    kept += "a line that somebody has damaged\n";
+  }
+  out.close();
+  { const MetricsFile file(path, 1234); }
+  EXPECT_EQ(read_text(path), kept);
+  { const MetricsFile file(path, 9999); }
+  EXPECT_EQ(read_text(path), kept);
+}
+
+TEST(MetricsFile, CutsWhatIsNoLineOfAStepAtTheEnd) {
+  const test::TempDir dir;
+  const std::filesystem::path path = dir / "metrics.jsonl";
+  const std::string good = "{\"step\":1}\n{\"step\":2}\n";
+  for (const char* bad : {"\n", "\n\n", "{}\n", "[3]\n", "{\"step\":\"2\"}\n", "{\"step\":-1}\n", "{\"step\":2}"}) {
+    std::ofstream(path) << good << bad;
+    { const MetricsFile file(path, 2); }
+    EXPECT_EQ(read_text(path), good) << bad;
+    std::ofstream(path) << bad;
+    { const MetricsFile file(path, 2); }
+    EXPECT_EQ(read_text(path), "") << bad;
+  }
+  std::ofstream(path) << "";
+  { const MetricsFile file(path, 2); }
+  EXPECT_EQ(read_text(path), "");
+}
+
+TEST(MetricsFile, SaysWhatTheMonitorsSayOfTheirSteps) {
+  const test::TempDir dir;
+  {
+    MetricsFile file(dir / "metrics.jsonl", 0);
+    StepMetrics metrics;
+    metrics.step = 1;
+    metrics.time = 1764402099.25;
+    metrics.loss.mean_entropy = 3.5;
+    file.write(metrics);
+    metrics.feature_rank = 12.5;
+    metrics.collapse = {"prototypes_used", "max_target"};
+    file.write(metrics);
+  }
+  std::istringstream in(read_text(dir / "metrics.jsonl"));
+  std::string first, second;
+  std::getline(in, first);
+  std::getline(in, second);
+  const auto without = nlohmann::json::parse(first), with = nlohmann::json::parse(second);
+  EXPECT_EQ(without.at("time"), 1764402099.25);
+  EXPECT_EQ(without.at("mean_entropy"), 3.5);
+  EXPECT_FALSE(without.contains("feature_rank") || without.contains("collapse"));
+  EXPECT_EQ(with.at("feature_rank"), 12.5);
+  EXPECT_EQ(with.at("collapse"), nlohmann::json::parse(R"(["prototypes_used", "max_target"])"));
+}
+
+// One number of a step has one value, wherever it is written.
+TEST(EventScalars, AreTheNumbersOfTheLine) {
+  const test::TempDir dir;
+  StepMetrics metrics;
+  metrics.step = 7;
+  metrics.epoch = 2;
+  metrics.bad_samples = 3;
+  metrics.feature_rank = 12.5;
+  double value = 0.5;
+  for (const NamedPart& part : loss_parts())
+    metrics.loss.*part.value = value++;
+  for (double* number :
+       {&metrics.loss.mean_entropy, &metrics.schedule.lr, &metrics.schedule.weight_decay,
+        &metrics.schedule.ema_momentum, &metrics.schedule.sharpen, &metrics.grad_norm, &metrics.images_per_second,
+        &metrics.data_wait_seconds, &metrics.reduce_seconds, &metrics.reduce_wait_seconds})
+    *number = value++;
+  {
+    MetricsFile file(dir / "metrics.jsonl", 0);
+    file.write(metrics);
+  }
+  auto line = nlohmann::json::parse(read_text(dir / "metrics.jsonl"));
+  for (const EventScalar& scalar : event_scalars(metrics)) {
+    const std::string name = scalar.tag.substr(scalar.tag.find('/') + 1);
+    EXPECT_EQ(line.at(name), scalar.value) << scalar.tag;
+    line.erase(name);
+  }
+  EXPECT_EQ(line, nlohmann::json::parse(R"({"step": 7, "time": 0.0, "skipped": false})"));
+}
+
 TEST(MetricsFile, MarksASkippedStepAndHasNullForWhatIsNotFinite) {
   const test::TempDir dir;
   {
