@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/error.hpp"
 #include "base/files.hpp"
@@ -19,6 +20,7 @@
 #include "commands/end_table.hpp"
 #include "commands/replay.hpp"
 #include "config/config.hpp"
+#include "evaluate/online_knn.hpp"
 #include "train/profile.hpp"
 #include "train/trainer.hpp"
 
@@ -100,6 +102,12 @@ void run(const World& world, const Arguments& arguments) {
     return;
   }
   catch_stop_signals(config.runtime.stop_signals);
+  std::optional<OnlineKnn> knn;
+  if (config.evaluate.every_epochs > 0) {
+    knn.emplace(world, config);
+    options.evaluation = knn->description();
+    options.evaluate = [&knn](const TrainState& state, Sections& sections) { return (*knn)(state, sections); };
+  }
   const TrainResult result = train(world, config, options);
   const bool stopped = result.stopped.cause != StopCause::none;
   if (world.rank() == 0) {

@@ -43,6 +43,16 @@ void check_ordered(const Places& places, std::string_view key, const std::array<
   }
 }
 
+void check_evaluate(const EvaluateConfig& evaluate, const Places& places) {
+  if (evaluate.every_epochs == 0) return;
+  for (const auto& [key, path] : {std::pair{"evaluate.train", &evaluate.train}, {"evaluate.test", &evaluate.test}}) {
+    if (!path->empty()) continue;
+    throw config_error("evaluate.every_epochs = " + std::to_string(evaluate.every_epochs) + " needs " + key,
+                       where(places, {"evaluate.every_epochs", key}),
+                       "name a packed data set with labels, or set every_epochs = 0");
+  }
+}
+
 }  // namespace
 
 void use_one_data_set(Config& config, const std::filesystem::path& path) {
@@ -131,6 +141,7 @@ void check_together(const Config& c, const Places& places) {
   }
   check_ordered(places, "views.random_scale", c.views.random_scale);
   check_ordered(places, "views.focal_scale", c.views.focal_scale);
+  check_evaluate(c.evaluate, places);
   if (c.optim.warmup_epochs > c.train.epochs) {
     throw config_error("optim.warmup_epochs = " + number_text(c.optim.warmup_epochs) +
                            " is more than train.epochs = " + std::to_string(c.train.epochs),

@@ -158,6 +158,19 @@ struct CheckpointConfig {
   bool operator==(const CheckpointConfig&) const = default;
 };
 
+/// A measurement of the target network by k-NN while the run goes on. It changes nothing of the run.
+struct EvaluateConfig {
+  int every_epochs = 0;         ///< Epochs from one to the next; there is one at the end of the run, too. 0: none.
+  std::filesystem::path train;  ///< Folder of a packed data set with labels: the neighbours.
+  std::filesystem::path test;   ///< Likewise, with the same classes: what is classified.
+  int train_stride = 1;         ///< Every n-th image is used.
+  int test_stride = 1;
+  int k = 20;                 ///< Neighbours.
+  double temperature = 0.07;  ///< Of the votes' weights.
+
+  bool operator==(const EvaluateConfig&) const = default;
+};
+
 struct RuntimeConfig {
   int threads = 0;                      ///< Compute threads a rank; 0: cores this rank may use.
   std::filesystem::path gemm = "auto";  ///< "auto", "mkl", "onednn" or a file of msn bench gemm.
@@ -168,7 +181,7 @@ struct RuntimeConfig {
   double bucket_mib = 25;  ///< MiB of gradients that are summed over ranks in one message; the first one is smaller.
   double watchdog = 600;   ///< Seconds that a section of a step may last before the job is ended; 0: for ever.
   std::vector<std::string> stop_signals{"USR1", "USR2", "TERM"};  ///< Of stop_signal_names(), none twice.
-  bool allow_slow_bf16 = false;  ///< bf16 also on a processor that only emulates it.
+  bool allow_slow_bf16 = false;                                   ///< bf16 also on a processor that only emulates it.
   bool job_end = true;  ///< Training stops in time before the job ends, if the environment tells when.
   bool tensorboard = true;  ///< Metrics also as event files of TensorBoard, below the run folder.
   bool monitors = true;     ///< Rank 0 measures the rank of the features and warns of collapse.
@@ -184,6 +197,7 @@ struct Config {
   OptimConfig optim;
   TrainConfig train;
   CheckpointConfig checkpoint;
+  EvaluateConfig evaluate;
   RuntimeConfig runtime;
 
   bool operator==(const Config&) const = default;
@@ -209,8 +223,8 @@ std::string to_toml(const Config& config);
 /// Hash of what decides the numbers of a run: every key but data.path, data.set.path, data.staging,
 /// data.cache, data.workers, data.max_bad, model.arch (a name for width, depth and heads, which count),
 /// train.micro_batch (which changes rounding alone), train.check_replicas_every, train.non_finite, train.max_skipped*,
-/// train.max_fruitless_lives, checkpoint.* and runtime.*. Only values other than the defaults enter it: a default, once
-/// released, must not change.
+/// train.max_fruitless_lives, checkpoint.*, evaluate.* and runtime.*. Only values other than the defaults enter it: a
+/// default, once released, must not change.
 std::string config_digest(const Config& config);
 
 /// What a key decides, and so what becomes of a run that is resumed with another value.

@@ -155,6 +155,15 @@ const Key kKeys[] = {
     {"checkpoint", "max_failed_in_a_row", whole<&C::checkpoint, &CheckpointConfig::max_failed_in_a_row>(0, kMany),
      Effect::policy},
 
+    {"evaluate", "every_epochs", whole<&C::evaluate, &EvaluateConfig::every_epochs>(0, 1000000), Effect::none},
+    {"evaluate", "train", PathField{[](Config& c) -> std::filesystem::path& { return c.evaluate.train; }},
+     Effect::none},
+    {"evaluate", "test", PathField{[](Config& c) -> std::filesystem::path& { return c.evaluate.test; }}, Effect::none},
+    {"evaluate", "train_stride", whole<&C::evaluate, &EvaluateConfig::train_stride>(1, kMany), Effect::none},
+    {"evaluate", "test_stride", whole<&C::evaluate, &EvaluateConfig::test_stride>(1, kMany), Effect::none},
+    {"evaluate", "k", whole<&C::evaluate, &EvaluateConfig::k>(1, kMany), Effect::none},
+    {"evaluate", "temperature", above_min(real<&C::evaluate, &EvaluateConfig::temperature>(0, 100)), Effect::none},
+
     {"runtime", "threads", whole<&C::runtime, &RuntimeConfig::threads>(0, 4096), Effect::none},
     {"runtime", "gemm",
      PathField{[](Config& c) -> std::filesystem::path& { return c.runtime.gemm; },

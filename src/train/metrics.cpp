@@ -105,6 +105,11 @@ std::vector<EventScalar> event_scalars(const StepMetrics& metrics) {
   for (const Number& number : kNumbers)
     add(number.group, number.name, number.of(metrics));
   if (metrics.feature_rank) add("collapse", "feature_rank", *metrics.feature_rank);
+  if (metrics.evaluation) {
+    add("evaluation", "knn_top1", metrics.evaluation->top1);
+    add("evaluation", "knn_top5", metrics.evaluation->top5);
+    add("evaluation", "seconds", metrics.evaluation->seconds);
+  }
   add("data", "epoch", static_cast<double>(metrics.epoch));
   add("data", "bad_samples", static_cast<double>(metrics.bad_samples));
   return scalars;
@@ -179,6 +184,11 @@ void MetricsFile::write(const StepMetrics& metrics) {
   if (!metrics.collapse.empty()) line["collapse"] = metrics.collapse;
   if (metrics.checkpoint.held_seconds) line["checkpoint_seconds"] = *metrics.checkpoint.held_seconds;
   if (metrics.checkpoint.ended) line["checkpoint"] = to_json(*metrics.checkpoint.ended);
+  if (metrics.evaluation) {
+    line["evaluation"] = {{"knn_top1", metrics.evaluation->top1},
+                          {"knn_top5", metrics.evaluation->top5},
+                          {"seconds", metrics.evaluation->seconds}};
+  }
   if (metrics.ranks) line["ranks"] = to_json(*metrics.ranks);
   out_ << line.dump() << '\n' << std::flush;
   if (!out_ && !warned_) {

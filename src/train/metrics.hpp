@@ -10,6 +10,7 @@
 
 #include "comm/communicator.hpp"
 #include "objective/schedules.hpp"
+#include "train/evaluation.hpp"
 #include "train/requests.hpp"
 #include "train/saver.hpp"
 #include "train/step.hpp"
@@ -35,6 +36,7 @@ struct StepMetrics {
   Wishes wishes;                         ///< The largest of all ranks.
   bool savers_ready = false;             ///< Saver::ready() on every rank.
   SaverReport checkpoint;                ///< On rank 0.
+  std::optional<Evaluation> evaluation;  ///< Of the state after this step, if it was measured.
   bool skipped = false;                  ///< Nothing was updated, because these numbers are not finite on some rank.
   std::vector<double> rank_times;        ///< rank_times() of every rank, in rank order.
   std::optional<StragglerReport> ranks;  ///< At the steps of the log's report; with several ranks.

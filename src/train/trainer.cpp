@@ -105,6 +105,7 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
   const RunPlan plan = plan_run(config, world.size(), input.epoch_images, placement.on_gpu());
   for (const std::string& line : start_table(config, {options.run, state.step, last, plan, surroundings}))
     log::info(line);
+  if (!options.evaluation.empty()) log::info(options.evaluation);
   for (const std::string& warning : dropped_pixels(config))
     log::warn(warning);
 
@@ -138,14 +139,17 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
   status.run(state.step, total, saver.durable());
   const Clock::time_point start = Clock::now();
   Clock::time_point before = start;
+  Evaluations evaluations(options.evaluate, per_epoch * static_cast<std::uint64_t>(config.evaluate.every_epochs),
+                          total);
   const auto check_every = static_cast<std::uint64_t>(config.train.check_replicas_every);
   const auto compares_after = [&](std::uint64_t step) { return check_every > 0 && step % check_every == 0; };
-  // A step begins unless the state is wanted as it is: at the end, and for a checkpoint or a comparison of replicas.
+  // A step begins unless the state is wanted as it is: at the end, for a checkpoint, a measurement or a comparison of
+  // replicas.
   const auto may_begin = [&] {
     const std::uint64_t begun = state.step + steps->under_way();
     if (begun >= last || requests.stop() || steps->under_way() > ahead) return false;
-    return steps->under_way() == 0 ||
-           !(requests.save() || bad.too_many() || saver.due_after(begun) || compares_after(begun));
+    return steps->under_way() == 0 || !(requests.save() || bad.too_many() || saver.due_after(begun) ||
+                                        compares_after(begun) || evaluations.due_after(begun));
   };
   while (steps->under_way() > 0 || may_begin()) {
     if (may_begin()) {
@@ -168,8 +172,9 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
     }
     inject_into_state(state, world.rank());
 
-    const RankFacts mine{done.batch.wait_seconds, done.batch.bad.size(), requests.poll(saver.save_seconds()),
-                         saver.ready(), sections.take_times()};
+    const RankFacts mine{done.batch.wait_seconds, done.batch.bad.size(),
+                         requests.poll(saver.save_seconds() + evaluations.seconds_after(state.step + 1)), saver.ready(),
+                         sections.take_times()};
     sections.enter(Section::reduce);
     StepMetrics metrics = gather_metrics(done.report, mine, communicator);
     if (stop_wish_of(metrics.wishes.stop).cause == StopCause::taken_over) lease.agree(world);
@@ -191,6 +196,12 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
       saver.check_replicas();
     }
     saver.advance(metrics.savers_ready);
+    if (state_is_here && evaluations.due_after(state.step)) {
+      if (requests.stop() || bad.too_many())
+        evaluations.leave_out(state.step);
+      else
+        metrics.evaluation = evaluations.run(state.step, metrics.epoch + 1, state, sections);
+    }
     if (state_is_here) {
       if (state.step == last || requests.stop() || bad.too_many()) {
         saver.save();

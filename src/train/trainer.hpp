@@ -10,6 +10,7 @@
 #include "comm/world.hpp"
 #include "config/config.hpp"
 #include "data/batch.hpp"
+#include "train/evaluation.hpp"
 #include "train/requests.hpp"
 #include "train/run_folder.hpp"
 
@@ -24,6 +25,8 @@ struct TrainOptions {
   std::optional<std::uint64_t> profile_steps;  ///< How many rank 0 profiles (train/profile.hpp); none: nothing is.
   /// Called on every rank with the number of each step that is over, from 1, and its batch. May be empty.
   std::function<void(std::uint64_t step, const Batch& batch)> on_batch;
+  Evaluate evaluate;       ///< What evaluate.every_epochs asks for; may be empty where that is 0.
+  std::string evaluation;  ///< For the log: what `evaluate` measures.
 };
 
 struct TrainResult {

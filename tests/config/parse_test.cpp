@@ -287,6 +287,9 @@ TEST(Together, FieldsMustAgree) {
   expect_in("ends below its start", failure("[views]\nrandom_scale = [0.9, 0.3]\n"));
   expect_in("ends below its start", failure("[views]\nfocal_scale = [0.9, 0.3]\n"));
   expect_in("optim.warmup_epochs = 15.0", failure("[train]\nepochs = 3\n"));
+  expect_in("evaluate.every_epochs = 2 needs evaluate.train", failure("[evaluate]\nevery_epochs = 2\ntest = 'a'\n"));
+  expect_in("evaluate.every_epochs = 2 needs evaluate.test", failure("[evaluate]\nevery_epochs = 2\ntrain = 'a'\n"));
+  EXPECT_EQ(parse_config("[evaluate]\ntrain = 'a'\n", "t.toml").evaluate.every_epochs, 0);
 }
 
 TEST(Overrides, WinOverTheFileAndTheLastOneWins) {

@@ -101,7 +101,8 @@ TEST(Digest, LeavesOutWhatChangesNoNumber) {
                   "train.non_finite=skip", "train.max_skipped=3", "train.max_skipped_in_a_row=0",
                   "train.max_fruitless_lives=0", "checkpoint.keep=9", "checkpoint.every_steps=0",
                   "checkpoint.writers=4", "runtime.threads=2", "runtime.bucket_mib=1", "runtime.watchdog=30",
-                  "runtime.stop_signals=[]", "runtime.job_end=false", "checkpoint.every_minutes=5"}),
+                  "runtime.stop_signals=[]", "runtime.job_end=false", "checkpoint.every_minutes=5",
+                  "evaluate.every_epochs=2", "evaluate.train=a", "evaluate.test=b", "evaluate.k=5"}),
             base);
   EXPECT_EQ(with({"model.arch=custom", "model.width=384", "model.depth=12", "model.heads=6"}), base);
   EXPECT_NE(with({"train.seed=1"}), base);

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Runs the lines of docs/formats.md that read a file of features with h5py, as they stand there, and compares with
+# NumPy's reading of the .npy file: feature_lines.sh MSN SOURCE
+set -euo pipefail
+msn=$1
+source_dir=$2
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+# shellcheck source=tests/interop/python.sh
+. "$source_dir/tests/interop/python.sh"
+use_python "h5py, numpy" interop
+
+lines_of "$source_dir/docs/formats.md" tests/interop/feature_lines.sh >"$work/lines.py"
+if [[ ! -s $work/lines.py ]]; then
+  echo "FAIL: docs/formats.md has no block of lines behind the comment that this test looks for"
+  exit 1
+fi
+
+cd "$work"
+"$msn" pack --input 'synthetic:shapes?images=60&size=40' --output data/shapes
+"$msn" train "$source_dir/configs/quickstart.toml" --data data/shapes --run runs/tiny --max-steps 1 \
+  --set train.global_batch=8 --set model.width=32 --set model.depth=2 --set model.heads=2 --set views.focal=1
+"$msn" features --run runs/tiny --data data/shapes --output shapes.h5
+"$msn" features --run runs/tiny --data data/shapes --output shapes.npy
+"$msn" features --run runs/tiny --data data/shapes --output first.npy --layer 1 --final-norm before
+"$msn" features --run runs/tiny --data data/shapes --output both.npy --blocks 2 --final-norm before
+"${python[@]}" "$source_dir/tests/interop/check_feature_lines.py" lines.py
