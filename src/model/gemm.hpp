@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Matrix products, for float32, float64 and bfloat16.
 //
-// With the same number of threads they give the same bits each time, wherever the operands lie. With another number
-// they need not: MKL and, in bfloat16, oneDNN may share out the inner dimension.
+// With the same number of threads they give the same bits each time, wherever the operands lie (float64: as long as their
+// places are alike modulo 64 bytes). With another number they need not: MKL and bfloat16's oneDNN may share out the sums.
 #pragma once
 
 #include <ATen/core/Tensor.h>
