@@ -12,10 +12,11 @@
 namespace msn {
 namespace {
 
-constexpr double kBox = 10000;           // Side of the SVG's box; places are whole numbers in it.
-constexpr double kBeyond = 2 * kBox;     // As far outside as a place may lie; the picture cuts it off.
-constexpr std::size_t kFewPoints = 40;   // So many get a dot each.
-constexpr double kNearReference = 0.35;  // A reference stretches the axis by no more than this share.
+constexpr double kBox = 10000;              // Side of the SVG's box; places are whole numbers in it.
+constexpr double kBeyond = 2 * kBox;        // As far outside as a place may lie; the picture cuts it off.
+constexpr std::size_t kFewPoints = 40;      // So many get a dot each.
+constexpr double kTellsMarksApart = 0.005;  // Of the width.
+constexpr double kNearReference = 0.35;     // A reference stretches the axis by no more than this share.
 
 using html::escape;
 
@@ -154,6 +155,33 @@ std::string kind_of(const ChartMark& mark) {
   return mark.kind == ChartMark::Kind::restart ? "restart" : "collapse";
 }
 
+/// A mark that is drawn, for itself and those right behind it.
+struct Mark {
+  ChartMark first;
+  double x;
+  std::size_t more;
+};
+
+/// The marks within the axis of steps, of those of a kind too near to be told apart the first: a run may have a hundred
+/// lives at one step.
+std::vector<Mark> distinct_marks(const Chart& chart, const Axis& steps) {
+  std::vector<ChartMark> sorted = chart.marks;
+  std::stable_sort(sorted.begin(), sorted.end(), [](const ChartMark& a, const ChartMark& b) {
+    return a.kind != b.kind ? a.kind < b.kind : a.step < b.step;
+  });
+  std::vector<Mark> marks;
+  for (const ChartMark& mark : sorted) {
+    const double x = steps.place(mark.step);
+    if (!(x >= 0 && x <= 1)) continue;
+    if (!marks.empty() && marks.back().first.kind == mark.kind && x - marks.back().x < kTellsMarksApart) {
+      ++marks.back().more;
+    } else {
+      marks.push_back({mark, x, 0});
+    }
+  }
+  return marks;
+}
+
 /// References and marks with their names, as lines of the SVG and as text over it.
 struct Notes {
   std::string svg, text;
@@ -168,11 +196,10 @@ Notes notes_of(const Chart& chart, const Axis& steps, const Axis& values) {
     notes.text += "<span class=\"reference " + std::string(y > 0.9 ? "below" : "above") +
                   "\" style=\"bottom:" + percent(y) + "\">" + escape(reference.name) + "</span>";
   }
-  for (const ChartMark& mark : chart.marks) {
-    const double x = steps.place(mark.step);
-    if (!(x >= 0 && x <= 1)) continue;
-    notes.svg += "<path class=\"mark " + kind_of(mark) + "\" d=\"M" + std::to_string(std::lround(kBox * x)) +
-                 " 0v10000\"><title>" + escape(mark.name) + "</title></path>";
+  for (const Mark& mark : distinct_marks(chart, steps)) {
+    notes.svg += "<path class=\"mark " + kind_of(mark.first) + "\" d=\"M" + std::to_string(std::lround(kBox * mark.x)) +
+                 " 0v10000\"><title>" + escape(mark.first.name) +
+                 (mark.more > 0 ? ", and " + std::to_string(mark.more) + " more" : "") + "</title></path>";
   }
   return notes;
 }

@@ -89,6 +89,19 @@ TEST(ChartHtml, MarksAndReferencesOutsideAreNotDrawn) {
   EXPECT_EQ(html.find("outside"), std::string::npos);
 }
 
+TEST(ChartHtml, MarksThatCannotBeToldApartAreOne) {
+  Chart chart = small_chart();
+  for (int life = 2; life <= 100; ++life)
+    chart.marks.push_back({"life " + std::to_string(life), 50 + 0.001 * life, ChartMark::Kind::restart});
+  chart.marks.push_back({"far", 60, ChartMark::Kind::restart});
+  chart.marks.push_back({"collapsed", 50, ChartMark::Kind::collapse});
+  const std::string html = chart_html(chart, plain_steps());
+  EXPECT_NE(html.find("<title>life 2, and 98 more</title>"), std::string::npos);
+  EXPECT_NE(html.find("<title>far</title>"), std::string::npos);
+  EXPECT_NE(html.find("<title>collapsed</title>"), std::string::npos);
+  EXPECT_EQ(html.find("life 3"), std::string::npos);
+}
+
 TEST(ChartHtml, LogarithmicOnlyOverDecades) {
   Chart chart = small_chart();
   chart.scale = Scale::logarithmic;
