@@ -32,7 +32,13 @@ MSN_TEST_INJECT=step-13:1:kill train resumed 137 --max-steps 20
 train resumed 0 --max-steps 20
 same_state straight resumed 00000020
 case_name="metrics of a resumed run"
-[ "$(wc -l <"$work/resumed/metrics.jsonl")" -eq 20 ] || complain "not one line a step"
+steps() { grep -o '^{"step":[0-9]*' "$work/resumed/metrics.jsonl" | cut -d: -f2; }
+cmp -s <(steps) <(seq 20) || complain "not one line a step, in order"
+[ "$(find "$work/resumed/tensorboard" -name 'events.out.tfevents.*' | wc -l)" -eq 3 ] || complain "not one event file a life"
+expect "a table of the steps" 0 '^20 steps in .*/steps\.csv$' "$msn" inspect "$work/resumed" --csv "$work/steps.csv"
+cmp -s <(cut -d, -f1 "$work/steps.csv") <(echo step; seq 20) || complain "not one line a step, in order"
+expect "a table of a data set" 2 '--csv is for run folders' "$msn" inspect "$work/data" --csv "$work/no.csv"
+expect "a table in no folder" 74 'cannot write the table .*no/no\.csv' "$msn" inspect "$work/resumed" --csv "$work/no/no.csv"
 
 # --max-seconds stops with a checkpoint and 75; the same command goes on.
 train timed 75 --max-seconds 0.001
