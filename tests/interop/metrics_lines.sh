@@ -8,30 +8,18 @@ source_dir=$2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# launch/setup puts the packages here; a Python that has them by itself does as well.
-packages=$source_dir/.deps/interop-metrics
-python=
-for candidate in "env PYTHONPATH=$packages python3.11" python3 /usr/bin/python3; do
-  if $candidate -c 'import pandas, tensorboard' 2>/dev/null; then
-    python=$candidate
-    break
-  fi
-done
-if [[ -z $python ]]; then
-  echo "FAIL: this test needs Python with pandas and tensorboard: launch/setup --interop installs them"
-  exit 1
-fi
+# shellcheck source=tests/interop/python.sh
+. "$source_dir/tests/interop/python.sh"
+use_python "pandas, tensorboard" interop-metrics
 
-# The fenced blocks behind the comments that name this script.
-awk -v marker='<!-- tests/interop/metrics_lines.sh runs these lines -->' '
-  $0 == marker { found = 1; next }
-  found && /^```python$/ { inside = 1; next }
-  inside && /^```$/ { inside = 0; found = 0; next }
-  inside { print }' "$source_dir/docs/formats.md" >"$work/lines.py"
-if (($(grep -c '^import\|^from' "$work/lines.py") < 2)); then
-  echo "FAIL: docs/formats.md has no two blocks of lines behind the comments that this test looks for"
-  exit 1
-fi
+for name in tests/interop/metrics_lines.sh "tests/interop/metrics_lines.sh too"; do
+  lines_of "$source_dir/docs/formats.md" "$name" >"$work/block.py"
+  if [[ ! -s $work/block.py ]]; then
+    echo "FAIL: docs/formats.md has no block of lines behind the comment '$name runs these lines'"
+    exit 1
+  fi
+  cat "$work/block.py" >>"$work/lines.py"
+done
 
 cd "$work"
 "$msn" pack --input 'synthetic:shapes?images=96&size=40&seed=1' --output data
@@ -42,5 +30,4 @@ train=("$msn" train "$source_dir/configs/quickstart.toml" --data data --run runs
 "${train[@]}" --max-steps 50
 "${train[@]}" --max-steps 130 --resume 20
 "$msn" inspect runs/first --csv runs/first.csv
-# shellcheck disable=SC2086
-$python "$source_dir/tests/interop/check_metrics.py" lines.py
+"${python[@]}" "$source_dir/tests/interop/check_metrics.py" lines.py
