@@ -72,7 +72,7 @@ refused "a host may not write to the run folder" 74 \
 mounts_of 1
 mounts_of 0 "$read_only"
 refused "the run folder cannot be made where the job is submitted" 2 \
-  '^msn-launch: error: cannot make the run folder: Read-only file system \(runs/new\): give a --run where you may write' \
+  '^msn-launch: error: cannot make the run folder: Read-only file system \(runs/new\): give a folder where you may write' \
   "${launch[@]}" "${run[@]}" --run runs/new
 refused "the run folder cannot be written to where the job is submitted" 2 \
   '^msn-launch: error: runs/hosts is no folder that you may write to' "${launch[@]}" "${run[@]}" --run runs/hosts
