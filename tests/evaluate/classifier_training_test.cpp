@@ -13,7 +13,7 @@
 #include "evaluate/finetuning.hpp"
 #include "evaluate/linear_training.hpp"
 #include "evaluate/score.hpp"
-#include "model/initialise.hpp"
+#include "evaluate/tiny_network.hpp"
 #include "support/made_up.hpp"
 #include "support/mpi.hpp"
 #include "support/refusal.hpp"
@@ -140,23 +140,9 @@ at::Tensor made_up_images(std::uint64_t epoch, std::span<const std::uint64_t> sa
   return at::cat(images);
 }
 
-VitShape tiny() {
-  VitShape shape;
-  shape.width = 16;
-  shape.depth = 2;
-  shape.heads = 2;
-  shape.patch = 4;
-  shape.grid = 4;
-  shape.head_hidden = 8;
-  shape.head_out = 4;
-  return shape;
-}
-
 Classifier tiny_classifier() {
   const VitShape shape = tiny();
-  Parameters trunk(encoder_tensors(shape), at::kDouble, Parameters::Gradients::none);
-  initialise(trunk, 3);
-  return {trunk, shape, kClasses, 1};
+  return {network(shape), shape, kClasses, 1};
 }
 
 FinetuneOptions short_training() {

@@ -6,28 +6,10 @@
 
 #include <cmath>
 
-#include "model/initialise.hpp"
+#include "evaluate/tiny_network.hpp"
 
 namespace msn {
 namespace {
-
-VitShape tiny() {
-  VitShape shape;
-  shape.width = 16;
-  shape.depth = 2;
-  shape.heads = 2;
-  shape.patch = 4;
-  shape.grid = 4;
-  shape.head_hidden = 8;
-  shape.head_out = 4;
-  return shape;
-}
-
-Parameters network(const VitShape& shape) {
-  Parameters parameters(encoder_tensors(shape), at::kDouble, Parameters::Gradients::none);
-  initialise(parameters, 3);
-  return parameters;
-}
 
 TEST(LayerwiseAdamW, KnowsTheLayerOfEachParameter) {
   EXPECT_EQ(layer_of("cls_token", 12), 0);
