@@ -4,17 +4,9 @@
 # shellcheck source=tests/train/common.sh
 . "$(dirname "$0")/../train/common.sh" "$@"
 
-refused() { # NAME CODE PATTERN COMMAND...: and exactly one line of error.
-  expect "$@"
-  expect_lines 1 '^msn: error'
-}
 # json FILE: the last line but for the time it took.
 json() {
   tail -n 1 "$work/out" | sed 's/,"seconds":[-+0-9.e]*}$/}/' >"$1"
-}
-same() { # NAME FILE FILE
-  case_name=$1
-  cmp -s "$2" "$3" || complain "$2 and $3 differ"
 }
 
 use_ranks 2

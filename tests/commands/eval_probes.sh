@@ -5,15 +5,6 @@
 # shellcheck source=tests/train/common.sh
 . "$(dirname "$0")/../train/common.sh" "$@"
 
-refused() { # NAME CODE PATTERN COMMAND...: and exactly one line of error.
-  expect "$@"
-  expect_lines 1 '^msn: error'
-}
-same() { # NAME FILE FILE
-  case_name=$1
-  cmp -s "$2" "$3" || complain "$2 and $3 differ"
-}
-
 use_ranks 2
 pack_tiny
 expect "pack for tests" 0 "packed" "$msn" pack --input 'synthetic:shapes?images=30&size=40&seed=2' --output "$work/test"

@@ -4,15 +4,6 @@
 # shellcheck source=tests/train/common.sh
 . "$(dirname "$0")/../train/common.sh" "$@"
 
-refused() { # NAME CODE PATTERN COMMAND...: and exactly one line of error.
-  expect "$@"
-  expect_lines 1 '^msn: error'
-}
-same() { # NAME FILE FILE
-  case_name=$1
-  cmp -s "$2" "$3" || complain "$2 and $3 differ"
-}
-
 use_ranks 3
 pack_tiny
 expect "train" 0 "done" "$msn" train "$config" "${tiny[@]}" "${data[@]}" --run "$work/run" --max-steps 2

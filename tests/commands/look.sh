@@ -8,10 +8,6 @@ use_ranks 2
 pack_tiny
 small=("${tiny[@]}" "${data[@]}")
 
-refused() { # NAME CODE PATTERN COMMAND...: and exactly one line of error.
-  expect "$@"
-  expect_lines 1 '^msn: error'
-}
 # same NAME FILE FILE
 same() {
   case_name=$1

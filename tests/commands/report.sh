@@ -69,10 +69,6 @@ expect "200,000 steps" 0 '"steps":200000' "${report[@]}" "$work/long" --output "
 [ "$(wc -c <"$page")" -lt 1000000 ] || complain "the page of a long run has $(wc -c <"$page") bytes"
 
 # What is refused, and what is left alone then.
-refused() { # NAME CODE PATTERN COMMAND...: and exactly one line of error.
-  expect "$@"
-  expect_lines 1 '^msn: error'
-}
 refused "no run" 74 'there is no such run .*nowhere\): check the path' "${report[@]}" "$work/nowhere" --output "$page"
 refused "a data set" 74 'not a run folder' "${report[@]}" "$work/data" --output "$page"
 refused "one of two is none" 74 'not a run folder' "${report[@]}" "$work/run" "$work/data" --output "$work/new.html"

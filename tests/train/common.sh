@@ -19,6 +19,16 @@ use_ranks() {
   mpirun=("${mpirun_template[@]/RANKS/$1}")
 }
 
+refused() { # NAME CODE PATTERN COMMAND...: and exactly one line of error.
+  expect "$@"
+  expect_lines 1 '^msn: error'
+}
+
+same() { # NAME FILE FILE
+  case_name=$1
+  cmp -s "$2" "$3" || complain "$2 and $3 differ"
+}
+
 # A network that takes a second to train, and the data for it.
 data=(--data "$work/data")
 tiny=(--set train.global_batch=8 --set train.epochs=2 --set model.width=32 --set model.depth=2
