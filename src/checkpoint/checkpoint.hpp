@@ -32,11 +32,19 @@ void write_checkpoint(const World& world, const std::filesystem::path& run, cons
 struct RetentionRules {
   int keep = 2;                                     ///< The newest whole ones; at least 1.
   int keep_every = 0;                               ///< And those whose step is a multiple of this; 0: none.
+  int keep_best = 0;                                ///< And so many of those that the run measured: the best.
   std::optional<std::uint64_t> restored_from = {};  ///< And this one, until `latest` names a newer one.
 };
 /// Why a checkpoint stays for ever, as `msn inspect` says it.
 bool is_pinned(const std::filesystem::path& run, std::uint64_t step);
 bool is_kept_for_ever(const RetentionRules& rules, std::uint64_t step);
+
+/// Of checkpoints with a measurement, the steps of the `count` most accurate ones; of equal ones the newer.
+struct MeasuredCheckpoint {
+  std::uint64_t step = 0;
+  double accuracy = 0;
+};
+std::vector<std::uint64_t> best_steps(std::vector<MeasuredCheckpoint> checkpoints, int count);
 
 /// Deletes whole checkpoints but for those that the rules keep, the one that `latest` names and those that are pinned.
 /// What is damaged, cannot be read or comes from a newer version is neither counted nor deleted. Rank 0 only; a

@@ -57,6 +57,8 @@ CheckpointFacts facts_of(const Json& json) {
     facts.gemm = surroundings->value("gemm", "");
     facts.device = surroundings->value("device", "");
   }
+  if (const auto measured = json.find("evaluation"); measured != json.end())
+    facts.knn_top1 = measured->at("knn_top1").get<double>();
   return facts;
 }
 
@@ -187,6 +189,7 @@ std::string manifest_text(const Manifest& manifest) {
       {"written",
        {{"time", manifest.written.time}, {"host", manifest.written.host}, {"version", manifest.written.version}}},
   };
+  if (facts.knn_top1) json["evaluation"] = {{"knn_top1", *facts.knn_top1}};
   for (const auto& file : manifest.files) {
     json["files"].push_back({{"name", file.name}, {"size", file.size}, {"hash", file.hash}});
   }

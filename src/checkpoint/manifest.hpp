@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,12 +41,13 @@ struct CheckpointFacts {
   std::uint64_t skipped = 0;           ///< Of `step`, those that were left out because their numbers were not finite.
   std::uint64_t skipped_in_a_row = 0;  ///< Of these, the last ones.
   // What the last bits depend on beside the ranks and the version of msn; unknown in manifests of early versions.
-  int threads = 0;              ///< Compute threads of a rank; 0: unknown.
-  std::string torch;            ///< Version of LibTorch; empty: unknown.
-  std::string instruction_set;  ///< That LibTorch uses; empty: unknown.
-  std::string processor;        ///< Its kind; empty: unknown.
-  std::string gemm;             ///< Which back ends computed matrix products; empty: unknown.
-  std::string device;           ///< What computed the steps, in words; empty: processors.
+  int threads = 0;                 ///< Compute threads of a rank; 0: unknown.
+  std::string torch;               ///< Version of LibTorch; empty: unknown.
+  std::string instruction_set;     ///< That LibTorch uses; empty: unknown.
+  std::string processor;           ///< Its kind; empty: unknown.
+  std::string gemm;                ///< Which back ends computed matrix products; empty: unknown.
+  std::string device;              ///< What computed the steps, in words; empty: processors.
+  std::optional<double> knn_top1;  ///< Of this state, as the run measured it; 0 to 1.
 
   bool operator==(const CheckpointFacts&) const = default;
 };

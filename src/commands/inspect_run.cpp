@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "commands/inspect_run.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -25,6 +26,7 @@ RetentionRules rules_of(const fs::path& run) {
     const CheckpointConfig config = load_config(run / "config.toml").checkpoint;
     rules.keep = config.keep;
     rules.keep_every = config.keep_every;
+    rules.keep_best = config.keep_best;
   } catch (const Error&) {
     // Nothing is known to stay for ever then.
   }
@@ -42,6 +44,7 @@ json describe_one(const Candidate& candidate) {
     entry["bytes"] = bytes;
     entry["world_size"] = manifest.facts.world_size;
     entry["written"] = manifest.written.time;
+    if (manifest.facts.knn_top1) entry["knn_top1"] = *manifest.facts.knn_top1;
     if (manifest.facts.step != candidate.step)
       entry["problem"] = "its manifest says that it is of step " + std::to_string(manifest.facts.step);
   } catch (const Error& error) {
@@ -57,10 +60,16 @@ std::string line_of(const json& entry) {
     std::snprintf(size, sizeof size, "  %.1f MB", entry.at("bytes").get<double>() / 1e6);
     text += "  epoch " + entry.at("epoch").dump() + size + "  " + one_line(entry.at("written").get<std::string>());
   }
+  if (entry.contains("knn_top1")) {
+    char accuracy[32];
+    std::snprintf(accuracy, sizeof accuracy, "  k-NN %.2f %%", 100 * entry.at("knn_top1").get<double>());
+    text += accuracy;
+  }
   std::string marks;
   for (const auto& [key, mark] : {std::pair{"latest", "latest"},
                                   {"pinned", "pinned"},
-                                  {"kept_for_ever", "kept for ever (checkpoint.keep_every)"}}) {
+                                  {"kept_for_ever", "kept for ever (checkpoint.keep_every)"},
+                                  {"kept_as_best", "one of the best (checkpoint.keep_best)"}}) {
     if (entry.at(key).get<bool>()) marks += (marks.empty() ? "  " : ", ") + std::string(mark);
   }
   text += marks;
@@ -78,15 +87,24 @@ json describe_run(const fs::path& run) {
            {"latest", latest ? json(*latest) : json(nullptr)},
            {"keep", rules.keep},
            {"keep_every", rules.keep_every},
+           {"keep_best", rules.keep_best},
            {"checkpoints", json::array()},
            {"set_aside", list_aside(run)}};
   if (const auto lease = describe_lease(run)) out["lease"] = *lease;
+  std::vector<MeasuredCheckpoint> measured;
   for (const Candidate& candidate : list_checkpoints(run)) {
     json entry = describe_one(candidate);
     entry["latest"] = candidate.step == latest;
     entry["pinned"] = is_pinned(run, candidate.step);
     entry["kept_for_ever"] = is_kept_for_ever(rules, candidate.step);
+    if (entry.contains("knn_top1") && !entry.contains("problem"))
+      measured.push_back({candidate.step, entry.at("knn_top1").get<double>()});
     out["checkpoints"].push_back(std::move(entry));
+  }
+  const std::vector<std::uint64_t> best = best_steps(std::move(measured), rules.keep_best);
+  for (json& entry : out["checkpoints"]) {
+    const auto step = entry.at("step").get<std::uint64_t>();
+    entry["kept_as_best"] = std::find(best.begin(), best.end(), step) != best.end();
   }
   return out;
 }

@@ -43,8 +43,15 @@ void check_ordered(const Places& places, std::string_view key, const std::array<
   }
 }
 
-void check_evaluate(const EvaluateConfig& evaluate, const Places& places) {
-  if (evaluate.every_epochs == 0) return;
+void check_evaluate(const Config& c, const Places& places) {
+  const EvaluateConfig& evaluate = c.evaluate;
+  if (evaluate.every_epochs == 0) {
+    if (c.checkpoint.keep_best == 0) return;
+    throw config_error("checkpoint.keep_best = " + std::to_string(c.checkpoint.keep_best) +
+                           " needs measurements, and evaluate.every_epochs is 0",
+                       where(places, {"checkpoint.keep_best", "evaluate.every_epochs"}),
+                       "measure every few epochs, or set keep_best = 0");
+  }
   for (const auto& [key, path] : {std::pair{"evaluate.train", &evaluate.train}, {"evaluate.test", &evaluate.test}}) {
     if (!path->empty()) continue;
     throw config_error("evaluate.every_epochs = " + std::to_string(evaluate.every_epochs) + " needs " + key,
@@ -141,7 +148,7 @@ void check_together(const Config& c, const Places& places) {
   }
   check_ordered(places, "views.random_scale", c.views.random_scale);
   check_ordered(places, "views.focal_scale", c.views.focal_scale);
-  check_evaluate(c.evaluate, places);
+  check_evaluate(c, places);
   if (c.optim.warmup_epochs > c.train.epochs) {
     throw config_error("optim.warmup_epochs = " + number_text(c.optim.warmup_epochs) +
                            " is more than train.epochs = " + std::to_string(c.train.epochs),

@@ -152,6 +152,7 @@ struct CheckpointConfig {
   double every_minutes = 0;     ///< Since the last one of any kind; 0: none by time.
   int keep = 3;                 ///< Newest checkpoints kept; at least 2.
   int keep_every = 0;           ///< Checkpoints whose step is a multiple of this stay for ever; 0: none do.
+  int keep_best = 0;            ///< Checkpoints of the best measurements ([evaluate]) that stay beside them; 0: none.
   int writers = 1;              ///< Ranks that write a slice each; more than the world size counts as all ranks.
   int max_failed_in_a_row = 3;  ///< Saves that may fail one after the other; one more ends the run.
 
@@ -182,7 +183,7 @@ struct RuntimeConfig {
   double watchdog = 600;   ///< Seconds that a section of a step may last before the job is ended; 0: for ever.
   std::vector<std::string> stop_signals{"USR1", "USR2", "TERM"};  ///< Of stop_signal_names(), none twice.
   bool allow_slow_bf16 = false;                                   ///< bf16 also on a processor that only emulates it.
-  bool job_end = true;  ///< Training stops in time before the job ends, if the environment tells when.
+  bool job_end = true;      ///< Training stops in time before the job ends, if the environment tells when.
   bool tensorboard = true;  ///< Metrics also as event files of TensorBoard, below the run folder.
   bool monitors = true;     ///< Rank 0 measures the rank of the features and warns of collapse.
 

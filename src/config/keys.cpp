@@ -151,6 +151,7 @@ const Key kKeys[] = {
     {"checkpoint", "every_minutes", real<&C::checkpoint, &CheckpointConfig::every_minutes>(0, 1e6), Effect::policy},
     {"checkpoint", "keep", whole<&C::checkpoint, &CheckpointConfig::keep>(2, kMany), Effect::policy},
     {"checkpoint", "keep_every", whole<&C::checkpoint, &CheckpointConfig::keep_every>(0, kMany), Effect::policy},
+    {"checkpoint", "keep_best", whole<&C::checkpoint, &CheckpointConfig::keep_best>(0, kMany), Effect::policy},
     {"checkpoint", "writers", whole<&C::checkpoint, &CheckpointConfig::writers>(1, 65536), Effect::none},
     {"checkpoint", "max_failed_in_a_row", whole<&C::checkpoint, &CheckpointConfig::max_failed_in_a_row>(0, kMany),
      Effect::policy},

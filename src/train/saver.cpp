@@ -19,7 +19,10 @@ namespace msn {
 namespace {
 
 CheckpointWriterOptions writer_options(const Config& config, const SaverFacts& facts) {
-  const RetentionRules rules{config.checkpoint.keep, config.checkpoint.keep_every, facts.restored};
+  const RetentionRules rules{.keep = config.checkpoint.keep,
+                             .keep_every = config.checkpoint.keep_every,
+                             .keep_best = config.checkpoint.keep_best,
+                             .restored_from = facts.restored};
   return {.run = facts.run,
           .writers = config.checkpoint.writers,
           .may_publish = facts.may_publish,
@@ -75,6 +78,11 @@ Saver::Saver(const World& world, Sections& sections, const Config& config, Train
 bool Saver::due_after(std::uint64_t step) const {
   const auto interval = static_cast<std::uint64_t>(config_.checkpoint.every_steps);
   return interval > 0 && step % interval == 0;
+}
+
+void Saver::measured(double knn_top1) {
+  measured_ = Measured{state_.step, knn_top1};
+  if (config_.checkpoint.keep_best > 0) begin();
 }
 
 void Saver::begin() {
@@ -133,6 +141,8 @@ void Saver::copy_and_begin() {
   facts_.samples_seen = state_.step * facts_.global_batch;
   facts_.skipped = state_.skipped;
   facts_.skipped_in_a_row = state_.skipped_in_a_row;
+  facts_.knn_top1.reset();
+  if (measured_ && measured_->step == state_.step) facts_.knn_top1 = measured_->knn_top1;
   writer_.begin(facts_, host_.tensors());
   begun_ = state_.step;
 }

@@ -46,6 +46,10 @@ class Saver {
   /// Whether checkpoint.every_steps asks for one of the state after this step.
   bool due_after(std::uint64_t step) const;
 
+  /// Says how good the state as it is was found to be, 0 to 1: its checkpoint tells it. With checkpoint.keep_best it
+  /// also begins to save it, as begin() does.
+  void measured(double knn_top1);
+
   /// Begins to save the state as it is, unless the newest checkpoint is of it, or will be. Training may go on when this
   /// returns. Waits for a save that is still under way. Throws an AgreedError if that one was one failure too many, or
   /// if the ranks' states differ.
@@ -92,6 +96,11 @@ class Saver {
   CheckpointWriter writer_;
   std::optional<std::uint64_t> begun_;  ///< Step of the save that is under way.
   std::optional<std::uint64_t> durable_;
+  struct Measured {
+    std::uint64_t step = 0;
+    double knn_top1 = 0;
+  };
+  std::optional<Measured> measured_;  ///< The last one.
   int failed_in_a_row_ = 0;
   SaverReport report_;
   double longest_save_ = 0;  ///< Seconds.

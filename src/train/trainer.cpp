@@ -59,6 +59,22 @@ struct RunRecords {
   RunStatus status;
 };
 
+/// Tells where training begins and what there is to do, `beginning` in a sentence, and what is odd about it.
+void announce(const Config& config, const TrainOptions& options, const std::vector<RankPlace>& places,
+              const std::string& beginning, const StartFacts& facts) {
+  for (const std::string& line : place_table(places))
+    log::info(line);
+  for (const std::string& problem : {oversubscription(places), unequal_hosts(places)}) {
+    if (!problem.empty()) log::warn(problem);
+  }
+  log::info(beginning);
+  for (const std::string& line : start_table(config, facts))
+    log::info(line);
+  if (!options.evaluation.empty()) log::info(options.evaluation);
+  for (const std::string& warning : dropped_pixels(config))
+    log::warn(warning);
+}
+
 TrainResult run_training(const World& world, const Config& config, const TrainOptions& options, Sections& sections,
                          const TrainingInput& input, RunRecords& records) {
   auto& [lease, life, status] = records;
@@ -92,22 +108,14 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
   load_state(world, config, checkpoint, state);
   if (checkpoint) tell_if_not_comparable(world, *checkpoint, threads, placement.name());
   check_replicas(world, state);
-  for (const std::string& line : place_table(places))
-    log::info(line);
-  for (const std::string& problem : {oversubscription(places), unequal_hosts(places)}) {
-    if (!problem.empty()) log::warn(problem);
-  }
-  log::info((checkpoint ? "resuming after step " + std::to_string(state.step) : std::string("starting")) + " on " +
-            std::to_string(world.size()) + " ranks with " + std::to_string(threads) + " threads each, " + backend +
-            "; " + std::to_string(input.images) + " images, " + std::to_string(per_epoch) + " steps an epoch, " +
-            std::to_string(total) + " in all, " + std::to_string(state.online.count()) + " parameters");
   const StepSurroundings surroundings = surroundings_here(world, threads, placement.name());
-  const RunPlan plan = plan_run(config, world.size(), input.epoch_images, placement.on_gpu());
-  for (const std::string& line : start_table(config, {options.run, state.step, last, plan, surroundings}))
-    log::info(line);
-  if (!options.evaluation.empty()) log::info(options.evaluation);
-  for (const std::string& warning : dropped_pixels(config))
-    log::warn(warning);
+  announce(config, options, places,
+           (checkpoint ? "resuming after step " + std::to_string(state.step) : std::string("starting")) + " on " +
+               std::to_string(world.size()) + " ranks with " + std::to_string(threads) + " threads each, " + backend +
+               "; " + std::to_string(input.images) + " images, " + std::to_string(per_epoch) + " steps an epoch, " +
+               std::to_string(total) + " in all, " + std::to_string(state.online.count()) + " parameters",
+           {options.run, state.step, last, plan_run(config, world.size(), input.epoch_images, placement.on_gpu()),
+            surroundings});
 
   const Schedules schedules(config.optim, config.loss, config.train, static_cast<std::int64_t>(per_epoch));
   const std::vector<Normaliser> of_sets = normalisers(input);
@@ -197,10 +205,12 @@ TrainResult run_training(const World& world, const Config& config, const TrainOp
     }
     saver.advance(metrics.savers_ready);
     if (state_is_here && evaluations.due_after(state.step)) {
-      if (requests.stop() || bad.too_many())
+      if (requests.stop() || bad.too_many()) {
         evaluations.leave_out(state.step);
-      else
+      } else {
         metrics.evaluation = evaluations.run(state.step, metrics.epoch + 1, state, sections);
+        saver.measured(metrics.evaluation->top1);
+      }
     }
     if (state_is_here) {
       if (state.step == last || requests.stop() || bad.too_many()) {

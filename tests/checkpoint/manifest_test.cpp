@@ -14,6 +14,7 @@ namespace {
 Manifest sample() {
   Manifest manifest;
   manifest.facts = test::facts_of_step(20);
+  manifest.facts.knn_top1 = 0.1 + 0.2;
   manifest.files = {{"state-00000-of-00001.h5", 5000, "h0"}};
   manifest.tensors = {{"a.weight", ElementType::f32, {10, 20}, "state-00000-of-00001.h5", "h1"},
                       {"count", ElementType::i64, {}, "state-00000-of-00001.h5", "h2"}};

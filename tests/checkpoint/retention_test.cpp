@@ -24,6 +24,12 @@ class Retention : public testing::Test {
       write_checkpoint(World::alone(), run(), test::facts_of_step(step), state.tensors(), 1);
     }
   }
+  void write_measured(std::uint64_t step, double knn_top1) const {
+    test::SmallState state(step);
+    CheckpointFacts facts = test::facts_of_step(step);
+    facts.knn_top1 = knn_top1;
+    write_checkpoint(World::alone(), run(), facts, state.tensors(), 1);
+  }
   const fs::path& run() const { return folder_.path(); }
   fs::path checkpoint(std::uint64_t step) const { return checkpoints_folder(run()) / step_name(step); }
   void name_latest(std::uint64_t step) const { write_latest(run(), step); }
@@ -60,6 +66,35 @@ TEST_F(Retention, KeepsEveryNthForEver) {
   EXPECT_EQ(left(), (Steps{20, 40, 50, 60}));
   apply_retention(run(), {.keep = 2, .keep_every = 0});
   EXPECT_EQ(left(), (Steps{50, 60}));
+}
+
+TEST_F(Retention, KeepsTheBestOfThoseThatWereMeasured) {
+  write_measured(10, 0.4);
+  write_measured(20, 0.6);
+  write({30});
+  write_measured(40, 0.5);
+  write_measured(50, 0.6);
+  write_measured(60, 0.3);
+  write({70, 80});
+  apply_retention(run(), {.keep = 2, .keep_best = 3});
+  EXPECT_EQ(left(), (Steps{20, 40, 50, 70, 80}));
+  // Of equal ones the newer is the better one, and one that is among the newest counts as well.
+  apply_retention(run(), {.keep = 2, .keep_best = 1});
+  EXPECT_EQ(left(), (Steps{50, 70, 80}));
+  write_measured(90, 0.7);
+  apply_retention(run(), {.keep = 2, .keep_best = 1});
+  EXPECT_EQ(left(), (Steps{80, 90}));
+  apply_retention(run(), {.keep = 2});
+  EXPECT_EQ(left(), (Steps{80, 90}));
+}
+
+TEST_F(Retention, TheBestIsNotADamagedOne) {
+  write_measured(10, 0.5);
+  write_measured(20, 0.9);
+  write({30});
+  damage(20);
+  apply_retention(run(), {.keep = 1, .keep_best = 1});
+  EXPECT_EQ(left(), (Steps{10, 20, 30}));
 }
 
 TEST_F(Retention, KeepsPinnedOnesWhateverThePinIs) {

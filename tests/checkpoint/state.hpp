@@ -65,7 +65,8 @@ inline CheckpointFacts facts_of_step(std::uint64_t step) {
           .instruction_set = "AVX2",
           .processor = "AMD, AVX2",
           .gemm = "onednn",
-          .device = ""};
+          .device = "",
+          .knn_top1 = {}};
 }
 
 }  // namespace msn::test

@@ -290,6 +290,8 @@ TEST(Together, FieldsMustAgree) {
   expect_in("evaluate.every_epochs = 2 needs evaluate.train", failure("[evaluate]\nevery_epochs = 2\ntest = 'a'\n"));
   expect_in("evaluate.every_epochs = 2 needs evaluate.test", failure("[evaluate]\nevery_epochs = 2\ntrain = 'a'\n"));
   EXPECT_EQ(parse_config("[evaluate]\ntrain = 'a'\n", "t.toml").evaluate.every_epochs, 0);
+  expect_in("checkpoint.keep_best = 2 needs measurements, and evaluate.every_epochs is 0",
+            failure("[checkpoint]\nkeep_best = 2\n"));
 }
 
 TEST(Overrides, WinOverTheFileAndTheLastOneWins) {

@@ -9,15 +9,12 @@ expect "pack for tests" 0 "packed" "$msn" pack --input 'synthetic:shapes?images=
 measured=(--set evaluate.every_epochs=1 --set "evaluate.train=$work/data" --set "evaluate.test=$work/test"
   --set evaluate.train_stride=2 --set evaluate.k=5)
 
+command=("${mpirun[@]}" "$msn" train "$config" "${tiny[@]}" "${data[@]}")
+bad=("${command[@]}" --run "$work/bad")
 train() { # NAME CODE PATTERN ARGUMENTS...
   local name=$1 code=$2 pattern=$3
   shift 3
-  expect "train $name" "$code" "$pattern" "${mpirun[@]}" "$msn" train "$config" "${tiny[@]}" "${data[@]}" \
-    --run "$work/$name" "$@"
-}
-refused() { # NAME CODE PATTERN ARGUMENTS...: and exactly one line of error.
-  train "$@"
-  expect_lines 1 '^msn: error'
+  expect "train $name" "$code" "$pattern" "${command[@]}" --run "$work/$name" "$@"
 }
 same_state() { # A B STEP: equal byte for byte.
   case_name="$1 and $2 at step $3"
@@ -56,6 +53,19 @@ same_state plain killed 00000024
 case_name="measurements of a run that was killed"
 [ "$(measurements killed)" = "$(measurements measured)" ] || complain "they differ"
 
+# The best one stays, whatever becomes of the others.
+train best 0 "done after step 24" "${measured[@]}" --set checkpoint.keep=2 --set checkpoint.every_steps=5 \
+  --set checkpoint.keep_best=1
+same_state plain best 00000024
+expect "inspect the best" 0 'step-000000(12|24)  .*k-NN [0-9.]+ %.*one of the best \(checkpoint\.keep_best\)' \
+  "$msn" inspect "$work/best"
+expect_lines 1 'one of the best'
+case_name="checkpoints beside the best"
+best=$(measurements best | sort -k2,2g -k1,1g | tail -n 1 | cut -d' ' -f1)
+[ "$(cd "$work/best/checkpoints" && echo step-*)" = "$(printf 'step-%08d\n' 20 24 "$best" | sort -u | xargs)" ] ||
+  complain "$(ls "$work/best/checkpoints")"
+refused "train bad" 78 'checkpoint\.keep_best = 1 needs measurements' "${bad[@]}" --set checkpoint.keep_best=1
+
 # Other keys when a run goes on are no change of the run.
 train changed 0 "" "${measured[@]}" --max-steps 12
 train changed 0 "done after step 24" --set evaluate.every_epochs=2 --set "evaluate.train=$work/data" \
@@ -72,9 +82,9 @@ expect_lines 1 'the measurement leaves out an image'
 expect_measured damaged "12 24"
 same_state plain damaged 00000024
 
-refused bad 78 'evaluate\.every_epochs = 1 needs evaluate\.train' --set evaluate.every_epochs=1
-refused bad 74 'nowhere' "${measured[@]}" --set "evaluate.test=$work/nowhere"
-refused bad 78 'evaluate\.k = 49 is more than the 48 train images' "${measured[@]}" --set evaluate.k=49
+refused "train bad" 78 'evaluate\.every_epochs = 1 needs evaluate\.train' "${bad[@]}" --set evaluate.every_epochs=1
+refused "train bad" 74 'nowhere' "${bad[@]}" "${measured[@]}" --set "evaluate.test=$work/nowhere"
+refused "train bad" 78 'evaluate\.k = 49 is more than the 48 train images' "${bad[@]}" "${measured[@]}" --set evaluate.k=49
 case_name="a refused run"
 [ ! -e "$work/bad" ] || complain "left a folder"
 finish
