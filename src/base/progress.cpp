@@ -5,6 +5,7 @@
 #include <cmath>
 #include <utility>
 
+#include "base/formatted.hpp"
 #include "base/log.hpp"
 #include "base/terminal.hpp"
 
@@ -27,11 +28,22 @@ std::string duration_text(double seconds) {
   return std::to_string(minutes / 60) + " h " + std::to_string(minutes % 60) + " min";
 }
 
+namespace {
+
+/// "1,234 a second", "0.6 a second", "25 s each".
+std::string rate_text(double rate) {
+  if (rate < 0.1) return duration_text(1 / rate) + " each";
+  if (rate < 10) return formatted("%.1f a second", rate);
+  return with_commas(static_cast<std::uint64_t>(std::llround(rate))) + " a second";
+}
+
+}  // namespace
+
 std::string progress_text(const ProgressState& state) {
   std::string text = state.doing + " " + with_commas(state.done) + " of " + with_commas(state.total) + " " + state.unit;
   const double rate = state.seconds > 0 ? static_cast<double>(state.done) / state.seconds : 0;
   if (rate > 0) {
-    text += ", " + with_commas(static_cast<std::uint64_t>(std::llround(rate))) + " a second";
+    text += ", " + rate_text(rate);
     if (state.done < state.total)
       text += ", " + duration_text(static_cast<double>(state.total - state.done) / rate) + " left";
   }

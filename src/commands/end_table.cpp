@@ -1,20 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "commands/end_table.hpp"
 
-#include <cstdio>
-
 #include "base/error.hpp"
+#include "base/formatted.hpp"
 
 namespace msn {
 
 namespace {
-
-template <class... Values>
-std::string formatted(const char* format, Values... values) {
-  char text[256];
-  std::snprintf(text, sizeof text, format, values...);
-  return text;
-}
 
 std::string why(const TrainResult& result) {
   if (result.stopped.cause != StopCause::none) return to_text(result.stopped);

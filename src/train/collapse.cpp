@@ -3,9 +3,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <utility>
 
+#include "base/formatted.hpp"
 #include "objective/prior.hpp"
 
 namespace msn {
@@ -26,13 +26,6 @@ double worth_of_prior(const Config& config) {
     entropy -= std::exp(value) * value;
   }
   return std::exp(entropy);
-}
-
-template <class... Values>
-std::string formatted(const char* format, Values... values) {
-  char text[160];
-  std::snprintf(text, sizeof text, format, values...);
-  return text;
 }
 
 }  // namespace

@@ -2,9 +2,9 @@
 #include "train/run_progress.hpp"
 
 #include <algorithm>
-#include <cstdio>
 #include <utility>
 
+#include "base/formatted.hpp"
 #include "base/log.hpp"
 #include "base/progress.hpp"
 
@@ -18,13 +18,6 @@ constexpr milliseconds kBetweenLines{100};
 
 double seconds_between(RunProgress::Clock::time_point a, RunProgress::Clock::time_point b) {
   return std::max(1e-9, std::chrono::duration<double>(b - a).count());
-}
-
-template <class... Values>
-std::string formatted(const char* format, Values... values) {
-  char text[256];
-  std::snprintf(text, sizeof text, format, values...);
-  return text;
 }
 
 std::string where(const StepMetrics& metrics, const Pace& pace) {

@@ -2,9 +2,9 @@
 #include "train/shown_views.hpp"
 
 #include <algorithm>
-#include <cstdio>
 
 #include "base/error.hpp"
+#include "base/formatted.hpp"
 #include "data/draw_text.hpp"
 #include "data/masks.hpp"
 #include "data/read_image.hpp"
@@ -32,13 +32,6 @@ std::string name_of(const DataSet& set, std::uint64_t sample) {
 std::string view_name(const ViewsConfig& views, int view) {
   if (view == 0) return "target";
   return view <= views.random ? "random " + std::to_string(view) : "focal " + std::to_string(view - views.random);
-}
-
-template <class... Numbers>
-std::string formatted(const char* format, Numbers... numbers) {
-  char text[96];
-  std::snprintf(text, sizeof text, format, numbers...);
-  return text;
 }
 
 }  // namespace

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/start_table.hpp"
 
-#include <cstdio>
-
 #include "base/error.hpp"
+#include "base/formatted.hpp"
 #include "base/hdf5.hpp"
 #include "base/progress.hpp"
 #include "comm/mpi_version.hpp"
@@ -13,13 +12,6 @@
 namespace msn {
 
 namespace {
-
-template <class... Values>
-std::string formatted(const char* format, Values... values) {
-  char text[256];
-  std::snprintf(text, sizeof text, format, values...);
-  return text;
-}
 
 std::string versions(const StartFacts& facts) {
   const StepSurroundings& here = facts.surroundings;

@@ -16,9 +16,15 @@ TEST(Progress, SaysHowFarHowFastAndHowLong) {
   EXPECT_EQ(progress_text(state), "packing 25,800 of 60,000 images, 1,290 a second, 27 s left, 3 bad");
   EXPECT_EQ(progress_text({"packing", "images", 0, 999, 0, ""}), "packing 0 of 999 images");
   EXPECT_EQ(progress_text({"packing", "images", 999, 999, 1, ""}), "packing 999 of 999 images, 999 a second");
-  EXPECT_EQ(progress_text({"packing", "images", 1, 1281, 1, ""}), "packing 1 of 1,281 images, 1 a second, 22 min left");
+  EXPECT_EQ(progress_text({"packing", "images", 1, 1281, 1, ""}),
+            "packing 1 of 1,281 images, 1.0 a second, 22 min left");
   EXPECT_EQ(progress_text({"packing", "images", 1, 12001, 1, ""}),
-            "packing 1 of 12,001 images, 1 a second, 3 h 20 min left");
+            "packing 1 of 12,001 images, 1.0 a second, 3 h 20 min left");
+}
+
+TEST(Progress, SaysHowLongEachTakesThatTakesLong) {
+  EXPECT_EQ(progress_text({"probing", "epochs", 3, 50, 5, ""}), "probing 3 of 50 epochs, 0.6 a second, 79 s left");
+  EXPECT_EQ(progress_text({"probing", "epochs", 2, 10, 50, ""}), "probing 2 of 10 epochs, 25 s each, 4 min left");
 }
 
 TEST(Progress, TheBarFitsTheTerminal) {
