@@ -45,23 +45,23 @@ ln -s "$TORCH" "$bundle/libtorch"
 expect "LibTorch in the bundle" 0 '^msn +' "$bundle/bin/msn" --version
 rm "$bundle/libtorch"
 
-# refused NAME PATTERN: the fake LibTorch in fake/ will not do.
-refused() {
+# unfit NAME PATTERN: the fake LibTorch in fake/ will not do.
+unfit() {
   expect "$1" 2 "$2" env Torch_ROOT="$work/fake" "$bundle/bin/msn" --version
   expect_lines 1 '^msn: error'
 }
 wanted=$(sed -n 's/^torch=//p' "$bundle/lib/msn-build.txt")
-refused "no LibTorch" "LibTorch $wanted, .* not found \($work/fake has no lib/libtorch_cpu.so\): set Torch_ROOT"
+unfit "no LibTorch" "LibTorch $wanted, .* not found \($work/fake has no lib/libtorch_cpu.so\): set Torch_ROOT"
 mkdir -p fake/lib
 : >fake/lib/libtorch_cpu.so
 : >fake/lib/libc10.so
 echo "__version__ = '2.6.0+cpu'" >fake/version.py
-refused "another version" "$work/fake is 2.6.0\): set Torch_ROOT to the folder of a LibTorch $wanted"
+unfit "another version" "$work/fake is 2.6.0\): set Torch_ROOT to the folder of a LibTorch $wanted"
 echo "__version__ = '$wanted+cpu'" >fake/version.py
-refused "another ABI" "has another C\+\+ ABI"
+unfit "another ABI" "has another C\+\+ ABI"
 rm fake/version.py
 echo "$wanted+cpu" >fake/build-version
-refused "an official LibTorch of another ABI" "has another C\+\+ ABI"
+unfit "an official LibTorch of another ABI" "has another C\+\+ ABI"
 
 # A program that wants a library that nobody has, until the bundle has it.
 LC_ALL=C sed 's/libxxhash\.so\.0/libxxhasX.so.0/' "$bundle/libexec/msn/msn" >"$bundle/libexec/msn/odd"

@@ -6,10 +6,6 @@
 use_ranks 2
 pack_tiny
 
-refused() { # NAME CODE PATTERN COMMAND...: and exactly one line of error.
-  expect "$@"
-  expect_lines 1 '^msn: (error|stopped)'
-}
 train=("${mpirun[@]}" "$msn" train)
 
 refused "missing data folder" 74 "nowhere" "${train[@]}" "$config" "${tiny[@]}" --data "$work/nowhere" --run "$work/r1"

@@ -21,7 +21,7 @@ use_ranks() {
 
 refused() { # NAME CODE PATTERN COMMAND...: and exactly one line of error.
   expect "$@"
-  expect_lines 1 '^msn: error'
+  expect_lines 1 '^(msn|msn-launch|run-job): (error|stopped)'
 }
 
 same() { # NAME FILE FILE
