@@ -72,6 +72,17 @@ double between(const MeasuredStep& step) {
   return step.seconds - step.products - step.update - step.waiting;
 }
 
+/// How many times longer a unit of work of each part takes in one measured step than in another.
+double longer(double a, double of_a, double b, double of_b) {
+  return b > 0 ? a / of_a / (b / of_b) : 1;
+}
+double products_longer(const Known& a, const Known& b) {
+  return longer(a.step->products, a.work.operations, b.step->products, b.work.operations);
+}
+double between_longer(const Known& a, const Known& b) {
+  return longer(between(*a.step), a.work.values, between(*b.step), b.work.values);
+}
+
 /// How many times longer the parts take among the planned ranks of a host than among the measured ones.
 struct Slowdown {
   double products = 1;
@@ -97,13 +108,9 @@ std::optional<Slowdown> by_a_pair(const std::vector<Known>& all, const MeasuredS
           apart(static_cast<double>(there.plan.local_batch), static_cast<double>(here.plan.local_batch));
       if (distance >= least) continue;
       least = distance;
-      const auto longer = [](double a, double of_a, double b, double of_b) {
-        return b > 0 ? a / of_a / (b / of_b) : 1;
-      };
       Slowdown slowdown;
-      slowdown.products =
-          longer(there.step->products, there.work.operations, here.step->products, here.work.operations);
-      slowdown.between = longer(between(*there.step), there.work.values, between(*here.step), here.work.values);
+      slowdown.products = products_longer(there, here);
+      slowdown.between = between_longer(there, here);
       slowdown.update = longer(there.step->update, there.work.parameters, here.step->update, here.work.parameters);
       if (there.step->ranks == machine.ranks)
         slowdown.waits = there.step->waiting / (there.step->seconds - there.step->waiting);
@@ -151,6 +158,35 @@ void correct_for_threads(const MeasuredStep& step, const Config& config, StepByM
   result.parts.update *= factor;
   result.notes.push_back(std::to_string(threads) + " threads a rank were not measured, but " +
                          std::to_string(step.threads) + ": times in proportion to them are a guess");
+}
+
+/// Few images of a rank take longer each than many, which two steps of another model may tell.
+void correct_for_batch(const std::vector<Known>& all, const Known& like, const Config& config, const RunPlan& plan,
+                       StepByMeasurement& result) {
+  const Known* of_planned = nullptr;
+  const Known* of_measured = nullptr;
+  double least = std::numeric_limits<double>::infinity();
+  for (const Known& there : all) {
+    if (there.plan.local_batch != plan.local_batch || kinds_apart(*there.step, config) > 1e-9) continue;
+    for (const Known& here : all) {
+      if (here.plan.local_batch != like.plan.local_batch || kinds_apart(*here.step, config) > 1e-9) continue;
+      if (here.step->ranks_per_host != there.step->ranks_per_host) continue;
+      if (models_apart(there.step->config, here.step->config) > 1e-9) continue;
+      if (inputs_apart(there.step->config, here.step->config) > 0) continue;
+      const double distance = models_apart(there.step->config, config) + inputs_apart(there.step->config, config) +
+                              apart(there.step->ranks_per_host, like.step->ranks_per_host);
+      if (distance >= least) continue;
+      least = distance;
+      of_planned = &there;
+      of_measured = &here;
+    }
+  }
+  if (of_planned == nullptr) return;
+  result.parts.products *= products_longer(*of_planned, *of_measured);
+  result.parts.between *= between_longer(*of_planned, *of_measured);
+  result.notes.push_back(std::to_string(plan.local_batch) + " images of a rank instead of " +
+                         std::to_string(like.plan.local_batch) + ": as between " + of_measured->step->source + " and " +
+                         of_planned->step->source);
 }
 
 void correct_for_ranks(const std::vector<Known>& all, const MeasuredStep& step, const Config& config,
@@ -203,6 +239,8 @@ std::optional<StepByMeasurement> step_by_measurement(const Config& config, const
     result.has_waits = true;
   }
   correct_for_threads(step, config, result);
+  if (like->plan.local_batch != plan.local_batch && step.products > 0)
+    correct_for_batch(all, *like, config, plan, result);
   if (step.ranks_per_host != machine.ranks_per_node) correct_for_ranks(all, step, config, machine, result);
   return result;
 }

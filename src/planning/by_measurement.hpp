@@ -33,7 +33,9 @@ struct StepByMeasurement {
 /// measured step had fewer or more of them on its host, its times are corrected by how two other measurements of one
 /// model differ, which had as many ranks on their hosts as the one and the other; without such a pair by the rates of a
 /// large product and of a plain copy that were measured among as many ranks; without those not at all, which a note
-/// says. nullopt if no step of the kind of machine was measured. `images`: of the data set.
+/// says. Likewise where it had another number of images on a rank, as far as there are two measurements of one model
+/// that had as many as the one and the other. nullopt if no step of the kind of machine was measured. `images`: of the
+/// data set.
 std::optional<StepByMeasurement> step_by_measurement(const Config& config, const RunPlan& plan,
                                                      const PlannedMachine& machine, const Assumptions& assumptions,
                                                      std::uint64_t images);

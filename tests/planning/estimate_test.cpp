@@ -199,6 +199,23 @@ TEST(Estimate, CorrectsForRanksThatShareAHost) {
   EXPECT_EQ(one.parts.small, 0);
 }
 
+TEST(Estimate, CorrectsForTheImagesOfARank) {
+  Assumptions assumptions;
+  assumptions.steps = {step_of("tiny-4", processors("vit_tiny", 4), 1, 0.5, 0.2, 0.04, 0),
+                       step_of("small-4", processors("vit_small", 4), 1, 2.0, 0.4, 0.1, 0)};
+  const Estimate without = estimate(processors("vit_tiny", 8), host(1), assumptions, kImageNetImages);
+  EXPECT_NEAR(without.parts.products, 1.0, 1e-9);
+  EXPECT_EQ(without.notes.size(), 1U);
+  // An image of eight takes the small model three quarters of the products, and half of what lies between them.
+  assumptions.steps.push_back(step_of("small-8", processors("vit_small", 8), 1, 3.0, 0.4, 0.1, 0));
+  const Estimate with = estimate(processors("vit_tiny", 8), host(1), assumptions, kImageNetImages);
+  EXPECT_NEAR(with.parts.products, 0.75, 1e-9);
+  EXPECT_NEAR(with.parts.between, 0.2, 1e-9);
+  EXPECT_NEAR(with.parts.update, 0.04, 1e-9);
+  ASSERT_EQ(with.notes.size(), 2U);
+  EXPECT_EQ(with.notes[1], "8 images of a rank instead of 4: as between small-4 and small-8");
+}
+
 TEST(Estimate, CorrectsForRanksByRatesWithoutAPair) {
   Assumptions assumptions;
   MeasuredStep one = step_of("small-1", processors("vit_small", 4), 1, 2.0, 0.4, 0.1, 0);
