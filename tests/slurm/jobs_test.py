@@ -255,7 +255,7 @@ def lost_node(name, nodes, cut, ghost_ends_itself):
     else:
         time.sleep(2)  # It may try.
     slurm.plug(node, "up")
-    await_that(gone, 60, "the ghost's end")
+    await_that(gone, 120, "the ghost's end")  # Its watchdog waits for 60 s from when it goes on.
     # Slurm may end the second life too, when it hears of the first one's end; it then starts a third.
     run.ends_whole()
 
