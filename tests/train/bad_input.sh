@@ -6,6 +6,7 @@
 use_ranks 2
 pack_tiny
 
+refusal='^msn: (error|stopped)'
 train=("${mpirun[@]}" "$msn" train)
 
 refused "missing data folder" 74 "nowhere" "${train[@]}" "$config" "${tiny[@]}" --data "$work/nowhere" --run "$work/r1"

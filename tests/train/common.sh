@@ -19,9 +19,10 @@ use_ranks() {
   mpirun=("${mpirun_template[@]/RANKS/$1}")
 }
 
+refusal='^msn: error'  # Where other programs refuse, or msn stops, a test says so.
 refused() { # NAME CODE PATTERN COMMAND...: and exactly one line of error.
   expect "$@"
-  expect_lines 1 '^(msn|msn-launch|run-job): (error|stopped)'
+  expect_lines 1 "$refusal"
 }
 
 same() { # NAME FILE FILE

@@ -24,6 +24,8 @@ launch=("${on_first_host[@]}" "$source_dir/launch/msn-launch" --scheduler mpirun
 train=("${on_first_host[@]}" "${mpirun_template[0]}" --hostfile hosts -n 4 --bind-to none "${network[@]}" "$msn" train)
 run=(configs/tiny.toml "${tiny[@]}" --data data --max-steps 4)
 
+refusal='^(msn|msn-launch|run-job): error'
+
 # Rank 0's configuration is that of all: the other host need not see it.
 host_file 2 2
 mounts_of 1 "mount -t tmpfs none '$work/configs'"
