@@ -92,33 +92,56 @@ struct Slowdown {
   std::string by;
 };
 
-/// By two measurements of one model, whichever is most like the planned one.
-std::optional<Slowdown> by_a_pair(const std::vector<Known>& all, const MeasuredStep& step, const Config& config,
-                                  const PlannedMachine& machine) {
-  std::optional<Slowdown> found;
+struct Pair {
+  const Known* here;   ///< Like the measured step.
+  const Known* there;  ///< Like the planned one.
+};
+
+/// Of two measurements of one model each, of the kind of `config`, those with the least distance(here, there);
+/// infinity: such a pair tells nothing.
+template <class Distance>
+std::optional<Pair> nearest_pair(const std::vector<Known>& all, const Config& config, const Distance& distance) {
+  std::optional<Pair> found;
   double least = std::numeric_limits<double>::infinity();
   for (const Known& there : all) {
-    if (there.step->ranks_per_host != machine.ranks_per_node || kinds_apart(*there.step, config) > 1e-9) continue;
+    if (kinds_apart(*there.step, config) > 1e-9) continue;
     for (const Known& here : all) {
-      if (here.step->ranks_per_host != step.ranks_per_host || kinds_apart(*here.step, config) > 1e-9) continue;
+      if (kinds_apart(*here.step, config) > 1e-9) continue;
       if (models_apart(there.step->config, here.step->config) > 1e-9) continue;
-      const double distance =
-          models_apart(there.step->config, config) + inputs_apart(there.step->config, here.step->config) +
-          0.5 * inputs_apart(there.step->config, config) +
-          apart(static_cast<double>(there.plan.local_batch), static_cast<double>(here.plan.local_batch));
-      if (distance >= least) continue;
-      least = distance;
-      Slowdown slowdown;
-      slowdown.products = products_longer(there, here);
-      slowdown.between = between_longer(there, here);
-      slowdown.update = longer(there.step->update, there.work.parameters, here.step->update, here.work.parameters);
-      if (there.step->ranks == machine.ranks)
-        slowdown.waits = there.step->waiting / (there.step->seconds - there.step->waiting);
-      slowdown.by = "as between " + here.step->source + " and " + there.step->source;
-      found = slowdown;
+      const double apart_by = distance(here, there);
+      if (apart_by >= least) continue;
+      least = apart_by;
+      found = Pair{&here, &there};
     }
   }
   return found;
+}
+
+std::string as_between(const Pair& pair) {
+  return "as between " + pair.here->step->source + " and " + pair.there->step->source;
+}
+
+/// By two measurements of one model, whichever is most like the planned one.
+std::optional<Slowdown> by_a_pair(const std::vector<Known>& all, const MeasuredStep& step, const Config& config,
+                                  const PlannedMachine& machine) {
+  const auto pair = nearest_pair(all, config, [&](const Known& here, const Known& there) {
+    if (there.step->ranks_per_host != machine.ranks_per_node || here.step->ranks_per_host != step.ranks_per_host)
+      return std::numeric_limits<double>::infinity();
+    return models_apart(there.step->config, config) + inputs_apart(there.step->config, here.step->config) +
+           0.5 * inputs_apart(there.step->config, config) +
+           apart(static_cast<double>(there.plan.local_batch), static_cast<double>(here.plan.local_batch));
+  });
+  if (!pair) return std::nullopt;
+  const Known& there = *pair->there;
+  const Known& here = *pair->here;
+  Slowdown slowdown;
+  slowdown.products = products_longer(there, here);
+  slowdown.between = between_longer(there, here);
+  slowdown.update = longer(there.step->update, there.work.parameters, here.step->update, here.work.parameters);
+  if (there.step->ranks == machine.ranks)
+    slowdown.waits = there.step->waiting / (there.step->seconds - there.step->waiting);
+  slowdown.by = as_between(*pair);
+  return slowdown;
 }
 
 /// By the rates of products and copies.
@@ -163,30 +186,19 @@ void correct_for_threads(const MeasuredStep& step, const Config& config, StepByM
 /// Few images of a rank take longer each than many, which two steps of another model may tell.
 void correct_for_batch(const std::vector<Known>& all, const Known& like, const Config& config, const RunPlan& plan,
                        StepByMeasurement& result) {
-  const Known* of_planned = nullptr;
-  const Known* of_measured = nullptr;
-  double least = std::numeric_limits<double>::infinity();
-  for (const Known& there : all) {
-    if (there.plan.local_batch != plan.local_batch || kinds_apart(*there.step, config) > 1e-9) continue;
-    for (const Known& here : all) {
-      if (here.plan.local_batch != like.plan.local_batch || kinds_apart(*here.step, config) > 1e-9) continue;
-      if (here.step->ranks_per_host != there.step->ranks_per_host) continue;
-      if (models_apart(there.step->config, here.step->config) > 1e-9) continue;
-      if (inputs_apart(there.step->config, here.step->config) > 0) continue;
-      const double distance = models_apart(there.step->config, config) + inputs_apart(there.step->config, config) +
-                              apart(there.step->ranks_per_host, like.step->ranks_per_host);
-      if (distance >= least) continue;
-      least = distance;
-      of_planned = &there;
-      of_measured = &here;
-    }
-  }
-  if (of_planned == nullptr) return;
-  result.parts.products *= products_longer(*of_planned, *of_measured);
-  result.parts.between *= between_longer(*of_planned, *of_measured);
+  const auto pair = nearest_pair(all, config, [&](const Known& here, const Known& there) {
+    if (there.plan.local_batch != plan.local_batch || here.plan.local_batch != like.plan.local_batch ||
+        here.step->ranks_per_host != there.step->ranks_per_host ||
+        inputs_apart(there.step->config, here.step->config) > 0)
+      return std::numeric_limits<double>::infinity();
+    return models_apart(there.step->config, config) + inputs_apart(there.step->config, config) +
+           apart(there.step->ranks_per_host, like.step->ranks_per_host);
+  });
+  if (!pair) return;
+  result.parts.products *= products_longer(*pair->there, *pair->here);
+  result.parts.between *= between_longer(*pair->there, *pair->here);
   result.notes.push_back(std::to_string(plan.local_batch) + " images of a rank instead of " +
-                         std::to_string(like.plan.local_batch) + ": as between " + of_measured->step->source + " and " +
-                         of_planned->step->source);
+                         std::to_string(like.plan.local_batch) + ": " + as_between(*pair));
 }
 
 void correct_for_ranks(const std::vector<Known>& all, const MeasuredStep& step, const Config& config,
