@@ -39,11 +39,11 @@ struct RetentionRules {
 bool is_pinned(const std::filesystem::path& run, std::uint64_t step);
 bool is_kept_for_ever(const RetentionRules& rules, std::uint64_t step);
 
-/// Of checkpoints with a measurement, the steps of the `count` most accurate ones; of equal ones the newer.
 struct MeasuredCheckpoint {
   std::uint64_t step = 0;
   double accuracy = 0;
 };
+/// The steps of the `count` most accurate ones; of equal ones the newer.
 std::vector<std::uint64_t> best_steps(std::vector<MeasuredCheckpoint> checkpoints, int count);
 
 /// Deletes whole checkpoints but for those that the rules keep, the one that `latest` names and those that are pinned.
