@@ -237,6 +237,11 @@ PackReport pack(const World& world, const PackOptions& options) {
   });
   if (world.size() > 1 && shared.empty()) return finished.value_or(PackReport{});
   if (finished) return *std::move(finished);
+  // No rank leaves while another holds the lock: whoever packs into the folder next would take it for another job's.
+  const auto unlock = [&] {
+    lock.reset();
+    world.barrier();
+  };
   try {
     world.agree([&] {
       if (world.rank() == 0) return;
@@ -250,9 +255,11 @@ PackReport pack(const World& world, const PackOptions& options) {
       report = summary.finish();
       return std::string();
     });
+    unlock();
     return report;
   } catch (const AgreedError&) {
     if (world.rank() == 0) clean_folder(options.output, plan);
+    unlock();
     throw;
   }
 }
