@@ -206,6 +206,16 @@ class RunJob(Case):
             self.assertEqual((code, submitted), (1, ""), text)
             self.assertRegex(text, rf"run-job: ended with 1: {name} failed before the run had begun, see the lines above \(docs/")
 
+    def test_a_crash_before_the_run_has_begun_may_pass(self):
+        program(os.path.join(self.fake, "srun"), "#!/bin/sh\nexit 139\n")
+        for lives in (1, 2):
+            code, submitted, text = self.run_job("slurm", "", "--requeue")
+            self.assertEqual((code, submitted, self.notes_of_run()), (75, AGAIN["slurm"], f"17 75 {lives}\n"), text)
+            self.assertIn("srun ended with 139 (SIGSEGV) before the run had begun", text)
+        code, submitted, text = self.run_job("slurm", "", "--requeue")
+        self.assertEqual((code, submitted), (79, ""), text)
+        os.remove(os.path.join(self.fake, "srun"))
+
     def test_a_launcher_that_is_not_there(self):
         tools = os.path.join(self.base, "tools")
         os.mkdir(tools)
