@@ -121,10 +121,8 @@ def markdown(rows: list[Row], first_line: dict, missing: int, why_unplanned: str
         text += [f"## {series.name}", "", f"Baseline: {mine[0].base} {'rank' if mine[0].base == 1 else 'ranks'}. Jobs of a point: "
                  f"{least if least == most else f'{least} to {most}'}.", "",
                  *aligned([SPEEDS, *[speeds(row) for row in mine]]), "", *aligned([WHERE, *[where(row) for row in mine]]), ""]
-    busy = sorted({row.measured.point.folder for row in rows if row.measured.others > BUSY})
-    if busy:
-        text += [f"\\* While {len(busy)} of the points were measured, other processes used more than {percent(BUSY)} of a host's "
-                 "cores: such times say little.", ""]
+    if any(row.measured.others > BUSY for row in rows):
+        text += [f"\\* Measured while other processes used more than {percent(BUSY)} of a host's cores: such times say little.", ""]
     if any(row.planned.get("by") == "itself" for row in rows):
         text += ["Some plans rest on the very point that they are for, as nothing else was measured.", ""]
     if why_unplanned:
