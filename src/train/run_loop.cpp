@@ -16,56 +16,50 @@ namespace msn {
 using Clock = std::chrono::steady_clock;
 
 RunLoop::RunLoop(const RunLoopOf& of)
-    : world_(of.world),
-      config_(of.config),
-      options_(of.options),
-      input_(of.input),
-      sections_(of.sections),
-      records_(of.records),
-      placement_(of.placement),
-      state_(of.state),
-      life_(of.steps),
-      ahead_(placement_.run_ahead(config_)),
-      schedules_(config_.optim, config_.loss, config_.train, static_cast<std::int64_t>(of.steps_per_epoch)),
-      normalisers_(normalisers(input_)),
-      batches_(make_batches(input_, config_, world_, state_.step, placement_.device())),
+    : of_(of),
+      ahead_(of.placement.run_ahead(of.config)),
+      schedules_(of.config.optim, of.config.loss, of.config.train, static_cast<std::int64_t>(of.steps_per_epoch)),
+      normalisers_(normalisers(of.input)),
+      batches_(make_batches(of.input, of.config, of.world, of.state.step, of.placement.device())),
       steps_(make_steps()),
-      bad_(world_, config_.data.max_bad, of.steps_per_epoch * static_cast<std::uint64_t>(config_.train.global_batch)),
-      stragglers_(world_.gather(world_.host())),
-      reports_(world_.rank() == 0 ? std::make_optional<RunReports>(options_.run, config_, life_) : std::nullopt),
-      saver_(
-          world_, sections_, config_, state_,
-          {options_.run, input_.fingerprint, of.steps_per_epoch, of.resumed ? std::optional(state_.step) : std::nullopt,
-           of.surroundings, [&lease = records_.lease] { lease.require(); }}),
-      requests_(world_, {.run = options_.run,
-                         .every_minutes = config_.checkpoint.every_minutes,
-                         .max_seconds = options_.max_seconds,
-                         .job_end = config_.runtime.job_end,
-                         .taken_over = [&lease = records_.lease] { return lease.lost(); }}),
-      evaluations_(options_.evaluate, of.steps_per_epoch * static_cast<std::uint64_t>(config_.evaluate.every_epochs),
-                   life_.total),
-      profile_({options_.profile_steps, options_.run, [&lease = records_.lease] { return lease.holds(); },
-                placement_.device()},
-               world_.rank()),
-      bundle_facts_(bundle_facts(config_, of.surroundings.threads, of.surroundings.device, input_.fingerprint)),
+      bad_(of.world, of.config.data.max_bad,
+           of.steps_per_epoch * static_cast<std::uint64_t>(of.config.train.global_batch)),
+      stragglers_(of.world.gather(of.world.host())),
+      reports_(of.world.rank() == 0 ? std::make_optional<RunReports>(of.options.run, of.config, of.steps)
+                                    : std::nullopt),
+      saver_(of.world, of.sections, of.config, of.state,
+             {of.options.run, of.input.fingerprint, of.steps_per_epoch,
+              of.resumed ? std::optional(of.state.step) : std::nullopt, of.surroundings,
+              [&lease = of.records.lease] { lease.require(); }}),
+      requests_(of.world, {.run = of.options.run,
+                           .every_minutes = of.config.checkpoint.every_minutes,
+                           .max_seconds = of.options.max_seconds,
+                           .job_end = of.config.runtime.job_end,
+                           .taken_over = [&lease = of.records.lease] { return lease.lost(); }}),
+      evaluations_(of.options.evaluate,
+                   of.steps_per_epoch * static_cast<std::uint64_t>(of.config.evaluate.every_epochs), of.steps.total),
+      profile_({of.options.profile_steps, of.options.run, [&lease = of.records.lease] { return lease.holds(); },
+                of.placement.device()},
+               of.world.rank()),
+      bundle_facts_(bundle_facts(of.config, of.surroundings.threads, of.surroundings.device, of.input.fingerprint)),
       start_(Clock::now()),
       step_began_(start_) {}
 
 std::unique_ptr<Steps> RunLoop::make_steps() {
   std::unique_ptr<Steps> steps;
-  world_.agree([&] {
-    steps = placement_.make_steps(
-        {state_, config_, placement_.of_state(), schedules_, *batches_, normalisers_, world_.rank(), &sections_});
+  of_.world.agree([&] {
+    steps = of_.placement.make_steps({of_.state, of_.config, of_.placement.of_state(), schedules_, *batches_,
+                                      normalisers_, of_.world.rank(), &of_.sections});
   });
   steps->buckets().compare_over_ranks();
   return steps;
 }
 
 TrainResult RunLoop::run() {
-  records_.status.run(state_.step, life_.total, saver_.durable());
+  of_.records.status.run(of_.state.step, of_.steps.total, saver_.durable());
   while (steps_->under_way() > 0 || may_begin()) {
     if (may_begin()) {
-      profile_.begin_step(state_.step + steps_->under_way() + 1);
+      profile_.begin_step(of_.state.step + steps_->under_way() + 1);
       steps_->begin();
     } else {
       finish_step();
@@ -74,30 +68,30 @@ TrainResult RunLoop::run() {
   reports_.reset();
   profile_.end();
   saver_.save();  // Of a life without a step.
-  records_.life.saved(saver_.durable());
+  of_.records.life.saved(saver_.durable());
   return result();
 }
 
 bool RunLoop::may_begin() const {
-  const std::uint64_t begun = state_.step + steps_->under_way();
-  if (begun >= life_.last || requests_.stop() || steps_->under_way() > ahead_) return false;
+  const std::uint64_t begun = of_.state.step + steps_->under_way();
+  if (begun >= of_.steps.last || requests_.stop() || steps_->under_way() > ahead_) return false;
   return steps_->under_way() == 0 || !(requests_.save() || bad_.too_many() || saver_.due_after(begun) ||
                                        compares_after(begun) || evaluations_.due_after(begun));
 }
 
 bool RunLoop::compares_after(std::uint64_t step) const {
-  const auto every = static_cast<std::uint64_t>(config_.train.check_replicas_every);
+  const auto every = static_cast<std::uint64_t>(of_.config.train.check_replicas_every);
   return every > 0 && step % every == 0;
 }
 
 void RunLoop::finish_step() {
   DoneStep done = steps_->finish();
   const bool skipped = !done.report.finite;
-  const std::uint64_t number = skipped ? state_.step + 1 : state_.step;
-  if (options_.on_batch) options_.on_batch(number, done.batch);
+  const std::uint64_t number = skipped ? of_.state.step + 1 : of_.state.step;
+  if (of_.options.on_batch) of_.options.on_batch(number, done.batch);
   bad_.report(done.batch);
   if (skipped) leave_out(done, number);
-  inject_into_state(state_, world_.rank());
+  inject_into_state(of_.state, of_.world.rank());
 
   StepMetrics metrics = agree_on(done);
   steps_->recycle(std::move(done.batch));
@@ -109,85 +103,86 @@ void RunLoop::finish_step() {
     measure(metrics);
     save();
   }
-  records_.life.saved(saver_.durable());
-  records_.status.at_step(state_.step, saver_.durable());
+  of_.records.life.saved(saver_.durable());
+  of_.records.status.at_step(of_.state.step, saver_.durable());
   metrics.checkpoint = saver_.take_report();
-  if (reports_ && records_.lease.holds()) reports_->add(done.report.h, metrics);
+  if (reports_ && of_.records.lease.holds()) reports_->add(done.report.h, metrics);
   if (bad_.too_many() && at_rest) bad_.end_run();
   step_began_ = Clock::now();
 }
 
 void RunLoop::leave_out(const DoneStep& done, std::uint64_t number) {
-  records_.lease.agree(world_);
+  of_.records.lease.agree(of_.world);
   bundle_facts_.checkpoint = saver_.durable();
-  const StepBundle bundle = make_bundle(world_, bundle_facts_, number, input_, done.batch, state_, done.report);
-  skip_or_end(world_, config_.train, options_.run, bundle, state_, [&] {
-    if (state_.step > 0) saver_.save();
-    records_.status.at_step(state_.step, saver_.durable());
+  const StepBundle bundle =
+      make_bundle(of_.world, bundle_facts_, number, of_.input, done.batch, of_.state, done.report);
+  skip_or_end(of_.world, of_.config.train, of_.options.run, bundle, of_.state, [&] {
+    if (of_.state.step > 0) saver_.save();
+    of_.records.status.at_step(of_.state.step, saver_.durable());
   });
 }
 
 /// The step's message: its numbers over all ranks, and what these wish.
 StepMetrics RunLoop::agree_on(const DoneStep& done) {
-  const double save_seconds = saver_.save_seconds() + evaluations_.seconds_after(state_.step + 1);
+  const double save_seconds = saver_.save_seconds() + evaluations_.seconds_after(of_.state.step + 1);
   const RankFacts mine{done.batch.wait_seconds, done.batch.bad.size(), requests_.poll(save_seconds), saver_.ready(),
-                       sections_.take_times()};
-  sections_.enter(Section::reduce);
-  StepMetrics metrics = gather_metrics(done.report, mine, placement_.of_host());
-  if (stop_wish_of(metrics.wishes.stop).cause == StopCause::taken_over) records_.lease.agree(world_);
+                       of_.sections.take_times()};
+  of_.sections.enter(Section::reduce);
+  StepMetrics metrics = gather_metrics(done.report, mine, of_.placement.of_host());
+  if (stop_wish_of(metrics.wishes.stop).cause == StopCause::taken_over) of_.records.lease.agree(of_.world);
   requests_.decide(metrics.wishes);
-  sections_.enter(Section::update);
+  of_.sections.enter(Section::update);
 
   stragglers_.add(metrics.rank_times);
   bad_.count(done.batch.epoch, metrics.bad_samples);
-  metrics.step = state_.step;
+  metrics.step = of_.state.step;
   metrics.epoch = done.batch.epoch;
   metrics.time = unix_time();
   metrics.schedule = done.schedule;
   metrics.skipped = !done.report.finite;
-  metrics.images_per_second = config_.train.global_batch / seconds_since(step_began_);
-  if (reports_ && world_.size() > 1 && reports_->due(state_.step)) metrics.ranks = stragglers_.take();
+  metrics.images_per_second = of_.config.train.global_batch / seconds_since(step_began_);
+  if (reports_ && of_.world.size() > 1 && reports_->due(of_.state.step)) metrics.ranks = stragglers_.take();
   last_loss_ = metrics.loss.loss;
   return metrics;
 }
 
 void RunLoop::compare_replicas() {
-  if (!compares_after(state_.step) || inject("skip-replica-check", state_.step, world_.rank())) return;
+  if (!compares_after(of_.state.step) || inject("skip-replica-check", of_.state.step, of_.world.rank())) return;
   saver_.check_replicas();
 }
 
 void RunLoop::measure(StepMetrics& metrics) {
-  if (!evaluations_.due_after(state_.step)) return;
+  if (!evaluations_.due_after(of_.state.step)) return;
   if (ends_early()) {
-    evaluations_.leave_out(state_.step);
+    evaluations_.leave_out(of_.state.step);
     return;
   }
-  metrics.evaluation = evaluations_.run(state_.step, metrics.epoch + 1, state_, sections_);
+  metrics.evaluation = evaluations_.run(of_.state.step, metrics.epoch + 1, of_.state, of_.sections);
   saver_.measured(metrics.evaluation->top1);
 }
 
 void RunLoop::save() {
-  if (state_.step == life_.last || ends_early()) {
+  if (of_.state.step == of_.steps.last || ends_early()) {
     saver_.save();
-  } else if (saver_.due_after(state_.step) || requests_.save()) {
+  } else if (saver_.due_after(of_.state.step) || requests_.save()) {
     saver_.begin();
     requests_.saved();
   }
 }
 
 TrainResult RunLoop::result() {
-  const auto global_batch = static_cast<std::uint64_t>(config_.train.global_batch);
-  const auto images = static_cast<double>((state_.step - life_.completed) * global_batch);
+  const auto global_batch = static_cast<std::uint64_t>(of_.config.train.global_batch);
+  const auto images = static_cast<double>((of_.state.step - of_.steps.completed) * global_batch);
   TrainResult result;
-  result.step = state_.step;
-  result.total_steps = life_.total;
-  result.images_seen = state_.step * global_batch;
+  result.step = of_.state.step;
+  result.total_steps = of_.steps.total;
+  result.images_seen = of_.state.step * global_batch;
   result.images_per_second = images / std::max(1e-9, seconds_since(start_));
   result.last_loss = last_loss_;
   result.bad_samples = bad_.total();
-  result.skipped = state_.skipped;
-  if (state_.step < life_.last) result.stopped = requests_.stop_wish();
-  result.checkpoint = checkpoints_folder(options_.run) / step_name(state_.step);
+  result.skipped = of_.state.skipped;
+  if (of_.state.step < of_.steps.last) result.stopped = requests_.stop_wish();
+  result.checkpoint = checkpoints_folder(of_.options.run) / step_name(of_.state.step);
   return result;
 }
 

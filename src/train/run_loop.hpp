@@ -77,16 +77,7 @@ class RunLoop {
   void save();
   TrainResult result();
 
-  const World& world_;
-  const Config& config_;
-  const TrainOptions& options_;
-  const TrainingInput& input_;
-  Sections& sections_;
-  RunRecords& records_;
-  Placement& placement_;
-  TrainState& state_;
-  const StepsOfLife life_;
-
+  const RunLoopOf of_;
   const std::size_t ahead_;  ///< Steps under way beside the next one.
   const Schedules schedules_;
   const std::vector<Normaliser> normalisers_;
