@@ -214,7 +214,6 @@ class RunJob(Case):
             self.assertIn("srun ended with 139 (SIGSEGV) before the run had begun", text)
         code, submitted, text = self.run_job("slurm", "", "--requeue")
         self.assertEqual((code, submitted), (79, ""), text)
-        os.remove(os.path.join(self.fake, "srun"))
 
     def test_a_launcher_that_is_not_there(self):
         tools = os.path.join(self.base, "tools")
